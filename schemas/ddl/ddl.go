@@ -1,0 +1,33 @@
+// Package ddl holds the tables of every database, as numbered migrations in goose's format: one folder
+// for each technology and contract. A file that was released is never changed; a change is a new file.
+//
+// The files of SQLite say "NO TRANSACTION", because their runner puts all of them into one transaction:
+// a database is at one version or at another, never between two (services/store/sqlite).
+//
+// The package owns the SQL of the tables, and nothing that reads or writes rows.
+package ddl
+
+import (
+	"embed"
+	"io/fs"
+)
+
+//go:embed sqlite/messages/*.sql
+var sqliteMessages embed.FS
+
+//go:embed sqlite/directory/*.sql
+var sqliteDirectory embed.FS
+
+// SQLiteMessages is the migrations of the contract Messages for SQLite.
+func SQLiteMessages() fs.FS { return sub(sqliteMessages, "sqlite/messages") }
+
+// SQLiteDirectory is the migrations of the contract Directory for SQLite.
+func SQLiteDirectory() fs.FS { return sub(sqliteDirectory, "sqlite/directory") }
+
+func sub(files embed.FS, folder string) fs.FS {
+	below, err := fs.Sub(files, folder)
+	if err != nil {
+		panic(err) // only for a folder name that is no valid path, and ours are constants
+	}
+	return below
+}

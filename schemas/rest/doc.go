@@ -1,0 +1,35 @@
+// Package rest holds the bodies of the REST API: what a call takes and what it answers (DESIGN §9).
+//
+//	call                                              takes                             answers
+//	POST   /login                                     Login                             200 SignedIn
+//	GET    /me                                                                          200 Me
+//	GET    /workspaces                                                                  200 WorkspaceList
+//	POST   /workspaces                                NewWorkspace                      201 Workspace
+//	GET    /workspaces/{id}                                                             200 Workspace
+//	GET    /workspaces/{id}/members                   ?cursor= &limit=                  200 MemberList
+//	GET    /workspaces/{id}/channels                  ?cursor= &limit=                  200 ChannelList
+//	POST   /workspaces/{id}/channels                  NewChannel                        201 Channel
+//	POST   /workspaces/{id}/dms                       NewDirect                         201 Channel; 200 when it was there
+//	GET    /channels/{id}                                                               200 Channel
+//	POST   /channels/{id}/join                                                          200 Channel
+//	POST   /channels/{id}/leave                                                         204
+//	GET    /channels/{id}/members                     ?cursor= &limit=                  200 MemberList
+//	POST   /channels/{id}/members                     AddMembers                        204
+//	GET    /channels/{id}/messages                    ?before= | after= | around=, &limit=   200 MessageList
+//	POST   /channels/{id}/messages                    NewMessage                        201 Ack; 200 for a duplicate
+//	PATCH  /channels/{id}/messages/{seq}              EditMessage                       200 Stored
+//	DELETE /channels/{id}/messages/{seq}                                                200 Stored
+//	GET    /channels/{id}/messages/{seq}/replies      as messages                       200 MessageList
+//	PUT, DELETE /channels/{id}/messages/{seq}/reactions/{emoji}                         200 Stored
+//	GET    /channels/{id}/pins                                                          200 MessageList
+//	PUT, DELETE /channels/{id}/pins/{seq}                                               200 Stored
+//
+// Every failure is a Problem, application/problem+json, with a status of schemas/fault. What one may not
+// see is not_found, and so is an id in a path that is not an id; an id in a body that is not one is invalid.
+//
+// Rules for all bodies: a request is one I-JSON object (schemas/ijson) of at most MaxRequest bytes. A field that the
+// server does not know is ignored, so that clients may be newer than servers. A field of another type, or
+// anything after the object, is refused as invalid. limit is 1 to chat.MaxPageSize (chat.DefaultPageSize when
+// it is not given; more is refused as invalid, never silently less). A cursor is opaque: send back
+// next_cursor; a list without one has ended. A seq is a number; ts is RFC 3339 in UTC with milliseconds.
+package rest

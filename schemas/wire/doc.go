@@ -1,0 +1,32 @@
+// Package wire holds the frames between a client and a gateway: JSON text frames over one WebSocket,
+// for one user in one workspace (DESIGN §9). Every frame has "type".
+//
+// The flow: the client opens GET /socket, with &cursor=<epoch>.<seq> to resume. The gateway says hello;
+// then come the events after the cursor (or after hello.head, when there was none), strictly rising in
+// seq, each with the seq of the event before it in its channel (prev), so that a client can prove that
+// nothing is missing. When a gateway cannot give everything it says resync, and the client reads
+// history over REST from what it has. The client's cursor is the seq of the last frame that had one.
+//
+//	client sends                                                      gateway answers
+//	message.send {channel_id, body, client_msg_id, thread?,           message.ack {client_msg_id, channel_id, seq, server_msg_id,
+//	              attachments?, retry?, ref?}                                      ts, status: "stored", duplicate}
+//	message.edit {channel_id, seq, body, ref}                         ack {ref, seq}
+//	message.delete {channel_id, seq, ref}                             ack {ref, seq}
+//	reaction.add, reaction.remove {channel_id, seq, emoji, ref}       ack {ref, seq}
+//	ping {ref}                                                        pong {ref}
+//
+//	gateway pushes
+//	hello {session_id, user_id, workspace_id, epoch, head, resumed, heartbeat_s}
+//	message.deliver {channel_id, seq, prev, ts, message}
+//	event {kind, channel_id?, seq, prev?, ts, …}                      every other kind of stored event
+//	resync {reason, head}
+//	error {code, message, ref?, client_msg_id?, retry_after?}         code is a fault.Kind; retry_after in seconds
+//
+// ref is the client's own name for a request, a string or a number of at most 64 bytes, and comes back as
+// it was. Limits: a frame of a client is at most 64 KiB.
+//
+// typing.start, presence.set, presence.query, cursor.read and cursor.delivered are frames of the protocol
+// that this server answers with the error unsupported.
+//
+// The package owns the bytes of frames. It knows no socket: the WebSocket header is edge/wsconn's.
+package wire
