@@ -1,0 +1,54 @@
+package bus
+
+import (
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/canopychat/canopy/schemas/chat"
+)
+
+// Delivery is an event that a consumer must say an Outcome for.
+type Delivery struct {
+	Entry
+	NumDelivered int // 1 the first time
+}
+
+// Outcome is what becomes of a Delivery. The zero value is Done.
+type Outcome struct {
+	Kind   OutcomeKind
+	After  time.Duration // with Retry; 0: the consumer's own backoff
+	Reason string        // with Park: for the operator
+}
+
+// OutcomeKind says what becomes of a Delivery.
+type OutcomeKind uint8
+
+// The kinds of outcomes.
+const (
+	KindDone  OutcomeKind = iota // never again
+	KindRetry                    // again later; after MaxDeliver times the server gives it up, with an advisory
+	KindPark                     // never again, with an advisory that says why; it stays in the log
+)
+
+// Done says that the event has been dealt with.
+func Done() Outcome { return Outcome{} }
+
+// Retry says that the event must come again, after d; 0: after the consumer's own backoff.
+func Retry(d time.Duration) Outcome { return Outcome{Kind: KindRetry, After: d} }
+
+// Park says that the event can never be dealt with.
+func Park(reason string) Outcome { return Outcome{Kind: KindPark, Reason: reason} }
+
+// ParseDelivery reads an event as a pull consumer delivers it. ok is false for what is none.
+func ParseDelivery(m *nats.Msg, stream, consumer string) (d Delivery, ok bool) {
+	meta, err := m.Metadata()
+	if err != nil || meta.Stream != stream || meta.Consumer != consumer {
+		return Delivery{}, false
+	}
+	d.Seq, d.At, d.Payload = chat.Seq(meta.Sequence.Stream), meta.Timestamp.UTC(), m.Data
+	d.NumDelivered = int(meta.NumDelivered)
+	d.setSubject(m.Subject, stream)
+	d.setPublished(m)
+	return d, true
+}

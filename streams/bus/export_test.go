@@ -1,0 +1,4 @@
+package bus
+
+// ParseRepublished is for FuzzParseRepublished.
+var ParseRepublished = parseRepublished

@@ -1,0 +1,286 @@
+package consume
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/canopychat/canopy/schemas/chat"
+	"github.com/canopychat/canopy/schemas/fault"
+	"github.com/canopychat/canopy/streams"
+	"github.com/canopychat/canopy/streams/bus"
+)
+
+// Defaults of fields that were left at zero.
+const (
+	DefaultMaxBatch  = 256
+	DefaultMaxWait   = 5 * time.Second
+	DefaultHoldFirst = 250 * time.Millisecond
+	DefaultHoldCap   = 15 * time.Second
+	DefaultGrace     = 10 * time.Second
+
+	resumeFirst  = 100 * time.Millisecond // pauses while NATS does not answer
+	resumeCap    = 3 * time.Second
+	flushTimeout = 2 * time.Second // for the last acknowledgements
+)
+
+// Handler deals with a batch and says an outcome for each event, in the same order.
+//
+// An error of kind fault.Unavailable means that something the handler needs is down: the same batch comes
+// again after a pause, for as long as it takes, and nothing else is pulled. After any other error every
+// event of the batch is retried on the consumer's backoff.
+//
+// ctx outlives that of Run by Config.Grace, so that a batch can be finished.
+type Handler func(ctx context.Context, batch []bus.Delivery) ([]bus.Outcome, error)
+
+// Config is what a Consumer is told. Stream and Consumer must be given.
+type Config struct {
+	Stream   string
+	Consumer string
+	MaxBatch int           // events of one batch; 0: DefaultMaxBatch
+	MaxWait  time.Duration // of one pull while there is nothing; 0: DefaultMaxWait
+
+	// Ready is asked before the first pull, until it returns nil: a process that restarts again and again
+	// while its store is down must not spend a delivery each time. nil: always ready.
+	Ready func(context.Context) error
+
+	HoldFirst time.Duration // the pause in an outage doubles from here; 0: DefaultHoldFirst
+	HoldCap   time.Duration // up to here; 0: DefaultHoldCap
+	Grace     time.Duration // for the handler, after Run's ctx ended; 0: DefaultGrace
+}
+
+// State says what a Consumer does, for readiness.
+type State struct {
+	Pulling  bool      // NATS answers, and the handler does not wait for an outage to end
+	LastPull time.Time // when NATS last answered a pull; zero: not yet
+	Outage   error     // what the handler waits for; nil: nothing
+}
+
+// Consumer runs a Handler on a durable pull consumer.
+type Consumer struct {
+	// immutable after New
+	conn   *bus.Conn
+	cfg    Config
+	handle Handler
+	log    *slog.Logger
+
+	mu    sync.Mutex // guards state
+	state State
+}
+
+// New makes a Consumer. It starts nothing.
+func New(conn *bus.Conn, cfg Config, handle Handler) *Consumer {
+	orElse := func(d *time.Duration, otherwise time.Duration) {
+		if *d <= 0 {
+			*d = otherwise
+		}
+	}
+	orElse(&cfg.MaxWait, DefaultMaxWait)
+	orElse(&cfg.HoldFirst, DefaultHoldFirst)
+	orElse(&cfg.HoldCap, DefaultHoldCap)
+	orElse(&cfg.Grace, DefaultGrace)
+	if cfg.MaxBatch <= 0 {
+		cfg.MaxBatch = DefaultMaxBatch
+	}
+	log := conn.Logger().With("stream", cfg.Stream, "consumer", cfg.Consumer)
+	return &Consumer{conn: conn, cfg: cfg, handle: handle, log: log}
+}
+
+// State is what the Consumer does now.
+func (c *Consumer) State() State {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.state
+}
+
+// Run consumes until ctx ends: then it pulls no more, lets the handler finish its batch, acknowledges and
+// returns nil. The error is about names that do not exist. Killing the process instead is safe: what was
+// not acknowledged comes again.
+func (c *Consumer) Run(ctx context.Context) error {
+	if _, err := streams.ConsumerInfoSubject(c.cfg.Stream, c.cfg.Consumer); err != nil {
+		return fmt.Errorf("consume %s of %s: %w", c.cfg.Consumer, c.cfg.Stream, err)
+	}
+	c.awaitReady(ctx)
+	for failures := 0; ctx.Err() == nil; {
+		served, err := c.session(ctx)
+		if ctx.Err() != nil {
+			break
+		}
+		if served {
+			failures = 0
+		}
+		c.log.Warn("consuming is interrupted", "err", err)
+		c.pause(ctx, bus.Backoff(resumeFirst, resumeCap, failures))
+		failures++
+	}
+	c.note(func(s *State) { s.Pulling = false })
+	flush, cancel := context.WithTimeout(context.WithoutCancel(ctx), flushTimeout)
+	defer cancel()
+	if err := c.conn.NATS().FlushWithContext(flush); err != nil {
+		c.log.Warn("the last acknowledgements may be lost; their events come again", "err", err)
+	}
+	return nil
+}
+
+// awaitReady waits until what the handler needs is there.
+func (c *Consumer) awaitReady(ctx context.Context) {
+	for attempt := 0; c.cfg.Ready != nil && ctx.Err() == nil; attempt++ {
+		err := c.cfg.Ready(ctx)
+		c.noteOutage(err)
+		if err == nil {
+			return
+		}
+		c.pause(ctx, bus.Backoff(c.cfg.HoldFirst, c.cfg.HoldCap, attempt))
+	}
+}
+
+// session pulls until something fails. It reports whether it got as far as an answered pull.
+func (c *Consumer) session(ctx context.Context) (served bool, err error) {
+	defer c.note(func(s *State) { s.Pulling = false })
+	info, err := readInfo(ctx, c.conn, c.cfg.Stream, c.cfg.Consumer)
+	if err != nil {
+		return false, err
+	}
+	p, err := openPuller(c)
+	if err != nil {
+		return false, err
+	}
+	defer p.close()
+	for ctx.Err() == nil {
+		batch, err := p.pull(ctx)
+		if len(batch) > 0 {
+			c.process(ctx, batch, info.Config)
+		}
+		if err != nil {
+			return served, err
+		}
+		served = true
+	}
+	return served, nil
+}
+
+// process hands a batch to the handler and settles it. While it is held it is marked in progress, before
+// the server would deliver it again.
+func (c *Consumer) process(ctx context.Context, held []delivered, limits limits) {
+	handling, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	var keeper sync.WaitGroup
+	keeper.Go(func() {
+		c.keep(ctx, handling, held, limits.progressEvery())
+		cancel()
+	})
+
+	batch := make([]bus.Delivery, 0, len(held))
+	var index []int // of batch in held
+	outcomes := make([]bus.Outcome, len(held))
+	for i, h := range held {
+		if h.Foreign {
+			outcomes[i] = bus.Park("its subject is not that of a channel or workspace: it was published by hand")
+			continue
+		}
+		batch, index = append(batch, h.Delivery), append(index, i)
+	}
+	decided := c.decide(ctx, handling, batch)
+	cancel()
+	keeper.Wait()
+	for i, outcome := range decided {
+		outcomes[index[i]] = outcome
+	}
+	if decided == nil {
+		return // shut down in an outage: all of it comes again
+	}
+	c.settle(held, outcomes, limits)
+}
+
+// decide asks the handler, over outages. nil: ctx ended first.
+func (c *Consumer) decide(ctx, handling context.Context, batch []bus.Delivery) []bus.Outcome {
+	if len(batch) == 0 {
+		return []bus.Outcome{}
+	}
+	for attempt := 0; ; attempt++ {
+		outcomes, err := c.handle(handling, batch)
+		if err == nil && len(outcomes) != len(batch) {
+			err = fmt.Errorf("the handler says %d outcomes for %d events", len(outcomes), len(batch))
+		}
+		if err == nil {
+			c.noteOutage(nil)
+			return outcomes
+		}
+		if handling.Err() != nil {
+			return nil // its grace is over
+		}
+		if !fault.Is(err, fault.Unavailable) {
+			c.log.Error("the handler failed; its events are retried", "err", err, "events", len(batch), "first", batch[0].Seq)
+			outcomes = make([]bus.Outcome, len(batch))
+			for i := range outcomes {
+				outcomes[i] = bus.Retry(0)
+			}
+			c.noteOutage(nil)
+			return outcomes
+		}
+		c.noteOutage(err)
+		c.pause(ctx, bus.Backoff(c.cfg.HoldFirst, c.cfg.HoldCap, attempt))
+		if ctx.Err() != nil {
+			return nil
+		}
+	}
+}
+
+// noteOutage logs an outage when it begins and when it ends.
+func (c *Consumer) noteOutage(err error) {
+	c.note(func(s *State) {
+		switch {
+		case s.Outage == nil && err != nil:
+			c.log.Warn("holding events until what the handler needs is back", "err", err)
+		case s.Outage != nil && err == nil:
+			c.log.Info("what the handler needs is back")
+		}
+		s.Outage, s.Pulling = err, s.Pulling && err == nil
+	})
+}
+
+func (c *Consumer) note(f func(*State)) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	f(&c.state)
+}
+
+func (c *Consumer) pause(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}
+
+// info is what a consumer says of itself.
+type info struct {
+	Config   limits `json:"config"`
+	AckFloor struct {
+		Stream chat.Seq `json:"stream_seq"`
+	} `json:"ack_floor"`
+}
+
+func readInfo(ctx context.Context, conn *bus.Conn, stream, consumer string) (info, error) {
+	var i info
+	subject, err := streams.ConsumerInfoSubject(stream, consumer)
+	if err != nil {
+		return i, fmt.Errorf("consumer %s of %s: %w", consumer, stream, err)
+	}
+	err = conn.RequestAPI(ctx, subject, nil, &i)
+	return i, err
+}
+
+// Floor is the position up to which a consumer is done with everything: handled, parked or given up.
+func Floor(ctx context.Context, conn *bus.Conn, stream, consumer string) (chat.Seq, error) {
+	i, err := readInfo(ctx, conn, stream, consumer)
+	return i.AckFloor.Stream, err
+}
+
+var (
+	errSilent  = errors.New("the consumer does not answer")
+	errResumed = errors.New("the connection was made again, and the pull is lost")
+)

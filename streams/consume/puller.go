@@ -1,0 +1,228 @@
+package consume
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/canopychat/canopy/schemas/chat"
+	"github.com/canopychat/canopy/streams"
+	"github.com/canopychat/canopy/streams/bus"
+)
+
+// delivered is an event and the subject on which it is acknowledged.
+type delivered struct {
+	bus.Delivery
+	reply string
+}
+
+// puller asks a consumer for events. It belongs to one goroutine.
+type puller struct {
+	c       *Consumer
+	subject string
+	prefix  string         // of the subjects for the server's remarks on a pull
+	got     chan *nats.Msg // events of any pull, also late ones, and remarks. Never closed
+	sub     *nats.Subscription
+	pulls   uint64
+	resumed chan struct{} // one token: the connection was made again. Never closed
+	forget  func()        // ends that
+}
+
+func openPuller(c *Consumer) (*puller, error) {
+	p := &puller{c: c, prefix: nats.NewInbox() + ".", got: make(chan *nats.Msg, 2*c.cfg.MaxBatch+64), resumed: make(chan struct{}, 1)}
+	var err error
+	if p.subject, err = streams.ConsumerNextSubject(c.cfg.Stream, c.cfg.Consumer); err != nil {
+		return nil, err
+	}
+	if p.sub, err = c.conn.NATS().ChanSubscribe(p.prefix+"*", p.got); err != nil {
+		return nil, bus.Unavailable(err)
+	}
+	p.forget = c.conn.OnReconnect(func() {
+		select {
+		case p.resumed <- struct{}{}:
+		default:
+		}
+	})
+	return p, nil
+}
+
+// close lets the server see that nobody listens any more, so that it delivers nothing to an open pull.
+func (p *puller) close() {
+	p.forget()
+	if err := p.sub.Unsubscribe(); err != nil && p.c.conn.Connected() {
+		p.c.log.Debug("unsubscribe", "err", err)
+	}
+}
+
+// pullRequest asks for what is there, at most Batch events; when nothing is there, it waits for the next.
+type pullRequest struct {
+	Batch     int           `json:"batch"`
+	NoWait    bool          `json:"no_wait"` // with Expires: answer as soon as there is anything
+	Expires   time.Duration `json:"expires"`
+	Heartbeat time.Duration `json:"idle_heartbeat"`
+}
+
+// What a server remarks on a pull (nats-server consumer.go).
+const (
+	statusHeartbeat = "100"
+	statusNoMore    = "404"
+	statusTimeout   = "408"
+	descriptionOf   = "Description"
+)
+
+// pull gets the next events; none when MaxWait went by. With an error there may be some, too.
+func (p *puller) pull(ctx context.Context) ([]delivered, error) {
+	cfg := p.c.cfg
+	p.pulls++
+	reply := p.prefix + strconv.FormatUint(p.pulls, 36)
+	heartbeat := max(min(time.Second, cfg.MaxWait/3), 100*time.Millisecond)
+	body, err := json.Marshal(pullRequest{cfg.MaxBatch, true, max(cfg.MaxWait, 2*heartbeat), heartbeat})
+	if err != nil {
+		return nil, fmt.Errorf("pull: %w", err)
+	}
+	if err := p.c.conn.NATS().PublishRequest(p.subject, reply, body); err != nil {
+		return nil, bus.Unavailable(err)
+	}
+	silence := time.NewTimer(2*heartbeat + time.Second)
+	defer silence.Stop()
+	var batch []delivered
+	for len(batch) < cfg.MaxBatch {
+		select {
+		case <-ctx.Done():
+			return batch, nil
+		case <-silence.C:
+			return batch, errSilent
+		case <-p.resumed:
+			return batch, errResumed
+		case m := <-p.got:
+			silence.Reset(2*heartbeat + time.Second)
+			if d, ok := bus.ParseDelivery(m, cfg.Stream, cfg.Consumer); ok {
+				p.answered()
+				batch = append(batch, delivered{d, m.Reply})
+			} else if m.Subject == reply {
+				if over, err := p.remark(m); over {
+					return batch, err
+				}
+			}
+		}
+	}
+	return batch, nil
+}
+
+// remark reads what the server says about the pull.
+func (p *puller) remark(m *nats.Msg) (over bool, err error) {
+	switch status := bus.Status(m); status {
+	case statusHeartbeat:
+		p.answered()
+		return false, nil
+	case statusNoMore, statusTimeout:
+		p.answered()
+		return true, nil
+	default: // the leader changed, the consumer was deleted, nobody listens …
+		return true, fmt.Errorf("pull: status %.10q: %.80q", status, m.Header.Get(descriptionOf))
+	}
+}
+
+func (p *puller) answered() {
+	p.c.note(func(s *State) { s.Pulling, s.LastPull = s.Outage == nil, time.Now() })
+}
+
+// limits are those of the consumer that say when an event comes again.
+type limits struct {
+	AckWait time.Duration   `json:"ack_wait"`
+	Backoff []time.Duration `json:"backoff"` // overrides AckWait, by how often an event was delivered
+}
+
+// progressEvery is how often an event that is held must be marked: thrice in the shortest time.
+func (l limits) progressEvery() time.Duration {
+	shortest := l.AckWait
+	for _, d := range l.Backoff {
+		if shortest <= 0 || d < shortest {
+			shortest = d
+		}
+	}
+	return max(shortest/3, 20*time.Millisecond)
+}
+
+// delay is what to tell the server so that an event comes again after d; 0: after the consumer's backoff.
+// The server lets the delay begin as if AckWait had just passed, and compares with the backoff of this
+// delivery (nats-server consumer.go, processNak and checkPending): the difference is taken off, and what
+// is sent may be negative.
+func (l limits) delay(d time.Duration, numDelivered int) time.Duration {
+	wait := l.AckWait
+	if len(l.Backoff) > 0 {
+		wait = l.Backoff[min(max(numDelivered, 1), len(l.Backoff))-1]
+	}
+	if d <= 0 {
+		d = wait
+	}
+	return d - (wait - l.AckWait)
+}
+
+// What a client says about a delivery (nats-server consumer.go).
+const (
+	ackDone     = "+ACK"
+	ackProgress = "+WPI"
+	ackRetry    = "-NAK"
+	ackPark     = "+TERM"
+	maxReason   = 512 // bytes
+)
+
+// keep marks what is held until handling ends, or its grace is over.
+func (c *Consumer) keep(ctx, handling context.Context, held []delivered, every time.Duration) {
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	stopping := ctx.Done()
+	var grace <-chan time.Time
+	for {
+		select {
+		case <-handling.Done():
+			return
+		case <-stopping:
+			stopping, grace = nil, time.After(c.cfg.Grace)
+		case <-grace:
+			return
+		case <-tick.C:
+			for _, h := range held {
+				if err := c.conn.NATS().Publish(h.reply, []byte(ackProgress)); err != nil {
+					c.log.Debug("mark in progress", "err", err)
+					break // the connection is broken: the next tick tries again
+				}
+			}
+		}
+	}
+}
+
+// settle acknowledges. What is lost on the way comes again, so an error is only worth a line.
+func (c *Consumer) settle(held []delivered, outcomes []bus.Outcome, limits limits) {
+	var failed error
+	var first chat.Seq
+	for i, h := range held {
+		if err := c.conn.NATS().Publish(h.reply, acknowledgement(h, outcomes[i], limits)); err != nil && failed == nil {
+			failed, first = err, h.Seq
+		}
+	}
+	if failed != nil {
+		c.log.Warn("acknowledgements are lost; their events come again", "err", failed, "first", first)
+	}
+}
+
+func acknowledgement(h delivered, o bus.Outcome, limits limits) []byte {
+	switch o.Kind {
+	case bus.KindRetry:
+		return fmt.Appendf(nil, `%s {"delay": %d}`, ackRetry, limits.delay(o.After, h.NumDelivered).Nanoseconds())
+	case bus.KindPark:
+		reason := strings.ToValidUTF8(o.Reason, "?")
+		if len(reason) > maxReason {
+			reason = strings.ToValidUTF8(reason[:maxReason], "")
+		}
+		return fmt.Appendf(nil, "%s %s", ackPark, reason)
+	default:
+		return []byte(ackDone)
+	}
+}

@@ -1,0 +1,66 @@
+package streams
+
+import (
+	"errors"
+	"slices"
+	"strings"
+)
+
+// A Service is a NATS micro service of ours: any number of processes answer for it, in one queue group.
+type Service string
+
+// A Method is one endpoint of a Service.
+type Method string
+
+// The services, and the version that $SRV.INFO shows. The first number changes when a request or
+// an answer changes in a way that an older process does not understand.
+const (
+	ServiceDirectory Service = "directory"
+	ServiceHistory   Service = "history"
+
+	DirectoryVersion = "1.0.0"
+	HistoryVersion   = "1.0.0"
+)
+
+// The methods; each belongs to the service it is named after.
+const (
+	DirectorySession Method = "session" // what a user's session starts from: role, shard, epoch and tenures
+	DirectoryKeys    Method = "keys"    // the public keys that verify tokens
+	DirectoryImport  Method = "import"  // users, channels and messages in bulk, for canopy seed
+	HistorySend      Method = "send"    // the seq that a client_msg_id got
+	HistoryMessage   Method = "message" // one stored message
+)
+
+// ErrBadMethod says that a service has no such method.
+var ErrBadMethod = errors.New("not a method of one of our services")
+
+const rpcPrefix = "rpc."
+
+// Methods are the methods of a service, sorted; none if there is no such service.
+func Methods(service Service) []Method {
+	switch service {
+	case ServiceDirectory:
+		return []Method{DirectoryImport, DirectoryKeys, DirectorySession}
+	case ServiceHistory:
+		return []Method{HistoryMessage, HistorySend}
+	}
+	return nil
+}
+
+// RPCSubject is where a method is asked, rpc.<service>.<method>. The error is ErrBadMethod.
+func RPCSubject(service Service, method Method) (string, error) {
+	if !slices.Contains(Methods(service), method) {
+		return "", ErrBadMethod
+	}
+	return rpcPrefix + string(service) + "." + string(method), nil
+}
+
+// ParseRPC is the inverse of RPCSubject. The error is ErrBadSubject.
+func ParseRPC(subject string) (Service, Method, error) {
+	rest, ok := strings.CutPrefix(subject, rpcPrefix)
+	service, method, _ := strings.Cut(rest, ".")
+	if !ok || !slices.Contains(Methods(Service(service)), Method(method)) {
+		return "", "", ErrBadSubject
+	}
+	return Service(service), Method(method), nil
+}
