@@ -1,0 +1,144 @@
+package directory
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/canopychat/canopy/schemas/chat"
+	"github.com/canopychat/canopy/schemas/fault"
+	"github.com/canopychat/canopy/schemas/token"
+	"github.com/canopychat/canopy/services/store"
+)
+
+const (
+	// DefaultSettle is how long a change may wait for its place in the log when the config does not say.
+	DefaultSettle = 5 * time.Second
+	// sessionSettle is how long a session waits for changes that were made before it.
+	sessionSettle = 2 * time.Second
+	// importSettle leaves an import time to answer within that of a question (streams/rpc).
+	importSettle = 3 * time.Second
+
+	lookAgainFirst = 10 * time.Millisecond // the pause between two looks at the outbox doubles …
+	lookAgainCap   = 250 * time.Millisecond
+	retryPause     = 2 * time.Second // what a refused client is told
+)
+
+// Tokens makes access tokens: services/auth.
+type Tokens interface {
+	// Issue makes a token for a new sign-in of a user.
+	Issue(ctx context.Context, user chat.UserID) (token.Issued, error)
+}
+
+// Config is what a Service is made of. Store and Shards are needed.
+type Config struct {
+	Store  store.Directory
+	Shards int              // how many CHAT streams new workspaces are spread over
+	Relay  *Relay           // that of this process; nil: another process relays
+	Settle time.Duration    // how long a change waits for its place in the log; 0: DefaultSettle
+	Now    func() time.Time // nil: time.Now
+
+	Tokens             Tokens // of Import; nil: this process imports nothing
+	ImportPasswordHash string // of accounts that Import makes; empty: they have no password
+}
+
+// Service is the rules of the directory. It may be used from many goroutines.
+//
+// The errors of its methods are *fault.Error: Invalid, NotFound, Forbidden, Conflict; and Unavailable when
+// the database or the log did not answer in time. After a change, Unavailable from the log means that
+// the change is kept and counts as soon as the log answers.
+type Service struct {
+	cfg Config
+	db  store.Directory
+}
+
+// New makes a Service.
+func New(cfg Config) (*Service, error) {
+	if cfg.Store == nil || cfg.Shards < 1 {
+		return nil, errors.New("a directory needs a store and at least one shard")
+	}
+	if cfg.Settle <= 0 {
+		cfg.Settle = DefaultSettle
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	return &Service{cfg: cfg, db: cfg.Store}, nil
+}
+
+// NewUserID makes an id for an account.
+func NewUserID() (chat.UserID, error) { return newID[chat.UserID]() }
+
+// NewWorkspaceID makes an id for a workspace.
+func NewWorkspaceID() (chat.WorkspaceID, error) { return newID[chat.WorkspaceID]() }
+
+func newID[T ~string]() (T, error) {
+	id, err := uuid.NewV7()
+	if err != nil {
+		return "", fmt.Errorf("make an id: %w", err)
+	}
+	return T(chat.IDFromBytes(id)), nil
+}
+
+// shardOf spreads new workspaces. The result is written down with the workspace, so that the number of
+// shards may change later.
+func (s *Service) shardOf(id chat.WorkspaceID) int {
+	h := fnv.New32a()
+	h.Write([]byte(id)) // a hash takes everything
+	return int(h.Sum32() % uint32(s.cfg.Shards))
+}
+
+// settleAll waits until the log has everything that is owed for a workspace at this moment.
+func (s *Service) settleAll(ctx context.Context, ws chat.WorkspaceID, budget time.Duration) error {
+	upTo, err := s.db.Owed(ctx, ws)
+	if err != nil {
+		return fmt.Errorf("look at the outbox: %w", err)
+	}
+	return s.settle(ctx, ws, upTo, budget)
+}
+
+// settle waits until the log has what is owed for a workspace, up to a row of the outbox; 0: nothing is.
+func (s *Service) settle(ctx context.Context, ws chat.WorkspaceID, upTo store.OutboxID, budget time.Duration) error {
+	if upTo == 0 {
+		return nil
+	}
+	within, cancel := context.WithTimeout(ctx, budget)
+	defer cancel()
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for pause := lookAgainFirst; ; pause = min(2*pause, lookAgainCap) {
+		recorded := s.cfg.Relay.recorded() // taken before the look, so that no record falls between them
+		owed, err := s.db.OwedUpTo(within, ws, upTo)
+		if err == nil && !owed {
+			return nil
+		}
+		if err != nil && within.Err() == nil {
+			return fmt.Errorf("look at the outbox: %w", err)
+		}
+		s.cfg.Relay.Wake()
+		timer.Reset(pause)
+		select {
+		case <-recorded:
+		case <-timer.C:
+		case <-within.Done():
+			return fault.Wrap(fault.Unavailable, within.Err(), "the log does not answer; the change is kept and counts as soon as it does").After(retryPause)
+		}
+	}
+}
+
+// User reads an account.
+func (s *Service) User(ctx context.Context, id chat.UserID) (chat.User, error) {
+	return s.db.User(ctx, id)
+}
+
+// Users reads the accounts among ids that exist, at most chat.MaxPageSize, in no particular order.
+func (s *Service) Users(ctx context.Context, ids []chat.UserID) ([]chat.User, error) {
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	return s.db.UsersByID(ctx, ids)
+}

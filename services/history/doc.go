@@ -1,0 +1,19 @@
+// Package history reads channels: the store's pages with the end of the log laid over them, so that a
+// message is in the history from the moment that it was acknowledged, also while the persister is behind.
+//
+// A page is made in this order, and the order is the proof:
+//
+//  1. p: how far the store has applied the shard          everything up to p is on the page that follows
+//  2. the store's page                                    and perhaps a part of what is after p
+//  3. s: the channel's last event, asked of the leader    everything acknowledged before the request is up to s
+//  4. the channel's tail of the log, after p up to s      everything of the channel that the page may lack
+//  5. the tail over the page                              applying again what the page had changes nothing
+//
+// CompleteThrough is then max(p, s): whoever was answered seq n before they asked finds n on the page or
+// reads a CompleteThrough below n (INVARIANTS 9). It is less, and never more, when a part is missing: p
+// without the log, what was read of the tail when it is too long or a replica is behind, p when the log
+// has already forgotten something after p.
+//
+// Without the store, the log alone answers as far as it goes back. The package writes nothing. Its errors
+// are *fault.Error: Invalid, NotFound, Unavailable.
+package history

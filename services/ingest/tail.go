@@ -1,0 +1,122 @@
+package ingest
+
+import (
+	"time"
+
+	"github.com/canopychat/canopy/schemas/chat"
+	"github.com/canopychat/canopy/streams/bus"
+)
+
+// maxTailIDs is how many ids a tail has room for: about 20 MB.
+const maxTailIDs = 1 << 19
+
+// reach says how far back a search must go: to everything after a seq, or, when since is not zero, to
+// everything that was stored since then.
+type reach struct {
+	after chat.Seq
+	since time.Time
+}
+
+// tail is what is known of the end of one workspace's log: the Msg-Ids of all after from, up to through.
+// It is pure; tails does the reading.
+type tail struct {
+	limit     int // of ids
+	begun     bool
+	from      chat.Seq
+	fromAt    time.Time // everything that was stored at or after it is after from; zero: not known
+	whole     bool      // the log had forgotten nothing after from when the reading began
+	through   chat.Seq
+	ids       map[uint64]chat.Seq // hash of a Msg-Id → the first seq after from that has it
+	full      bool                // there is more after through, which has no room here
+	reachedAt time.Time           // when the last reading began that ended at the log's end
+}
+
+// step is what is to be done about a question.
+type step uint8
+
+const (
+	read       step = iota // the tail must be read first
+	found                  // here it is
+	absent                 // it was not stored within reach, unless lately
+	scan                   // it is not here, and what is after through must be searched
+	unknowable             // it is not here, and the log has forgotten a part of what is asked
+)
+
+// judge answers a question from what was read. fresh is how long the log's end counts as reached.
+func (t *tail) judge(hash uint64, r reach, now time.Time, fresh time.Duration) (step, chat.Seq) {
+	if !t.reaches(r) {
+		return read, 0
+	}
+	if seq, ok := t.ids[hash]; ok {
+		return found, seq
+	}
+	switch {
+	case !t.full && false:
+		return read, 0
+	case !t.whole:
+		return unknowable, 0
+	case t.full:
+		return scan, 0
+	}
+	return absent, 0
+}
+
+// reaches reports whether the tail begins early enough for r.
+func (t *tail) reaches(r reach) bool {
+	switch {
+	case !t.begun:
+		return false
+	case t.from == 0:
+		return true
+	case r.since.IsZero():
+		return t.from <= r.after
+	}
+	return !t.fromAt.IsZero() && !r.since.Before(t.fromAt)
+}
+
+// begin makes the tail an empty one after from.
+func (t *tail) begin(from chat.Seq, fromAt time.Time, whole bool) {
+	*t = tail{limit: t.limit, begun: true, from: from, fromAt: fromAt, whole: whole, through: from, ids: map[uint64]chat.Seq{}}
+}
+
+// merge takes what was read after through, and reports whether the reading is over. began is when it began.
+func (t *tail) merge(b bus.Batch, hash func(string) uint64, began time.Time) (over bool) {
+	if t.fromAt.IsZero() { // nothing up to from was stored later than what comes after it
+		t.fromAt = began
+		if len(b.Entries) > 0 {
+			t.fromAt = b.Entries[0].At
+		}
+	}
+	for _, e := range b.Entries {
+		if len(t.ids) >= t.limit {
+			t.full = true
+			return true
+		}
+		t.through = max(t.through, e.Seq)
+		if e.MsgID == "" {
+			continue
+		}
+		if h := hash(e.MsgID); t.ids[h] == 0 {
+			t.ids[h] = e.Seq
+		}
+	}
+	if b.Pending == 0 || len(b.Entries) == 0 {
+		t.reachedAt = began
+		return true
+	}
+	return false
+}
+
+// prune makes room in a full tail by forgetting what is in the store up to after.
+func (t *tail) prune(after chat.Seq) {
+	if !t.full || after <= t.from {
+		return
+	}
+	for h, seq := range t.ids {
+		if seq <= after {
+			delete(t.ids, h)
+		}
+	}
+	t.from, t.fromAt, t.through = after, time.Time{}, max(t.through, after)
+	t.full, t.reachedAt = false, time.Time{}
+}

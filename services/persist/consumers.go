@@ -1,0 +1,53 @@
+package persist
+
+import (
+	"context"
+	"sync"
+
+	"github.com/canopychat/canopy/schemas/chat"
+	"github.com/canopychat/canopy/streams"
+	"github.com/canopychat/canopy/streams/bus"
+	"github.com/canopychat/canopy/streams/consume"
+)
+
+// Consumers is the durable consumer persist of every CHAT stream.
+type Consumers struct {
+	conn  *bus.Conn
+	ready func(context.Context) error
+
+	mu      sync.Mutex // guards running
+	running map[streams.Shard]*consume.Consumer
+}
+
+// NewConsumers makes a Source. ready is asked before the first pull, until it returns nil: whether the store
+// answers.
+func NewConsumers(conn *bus.Conn, ready func(context.Context) error) *Consumers {
+	return &Consumers{conn: conn, ready: ready, running: map[streams.Shard]*consume.Consumer{}}
+}
+
+// Consume implements Source.
+func (c *Consumers) Consume(ctx context.Context, shard streams.Shard, handle consume.Handler) error {
+	consumer := consume.New(c.conn, consume.Config{
+		Stream: streams.ChatStream(shard), Consumer: streams.ConsumerPersist, Ready: c.ready,
+	}, handle)
+	c.mu.Lock()
+	c.running[shard] = consumer
+	c.mu.Unlock()
+	return consumer.Run(ctx)
+}
+
+// Floor implements Source.
+func (c *Consumers) Floor(ctx context.Context, shard streams.Shard) (chat.Seq, error) {
+	return consume.Floor(ctx, c.conn, streams.ChatStream(shard), streams.ConsumerPersist)
+}
+
+// States says what the consumer of each shard does that was started, for readiness.
+func (c *Consumers) States() map[streams.Shard]consume.State {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	states := make(map[streams.Shard]consume.State, len(c.running))
+	for shard, consumer := range c.running {
+		states[shard] = consumer.State()
+	}
+	return states
+}

@@ -1,0 +1,153 @@
+package persist
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+
+	"github.com/canopychat/canopy/schemas/chat"
+	"github.com/canopychat/canopy/schemas/event"
+	"github.com/canopychat/canopy/schemas/fault"
+	"github.com/canopychat/canopy/streams"
+	"github.com/canopychat/canopy/streams/bus"
+	"github.com/canopychat/canopy/streams/consume"
+)
+
+// Store is what a Persister writes; a store.Messages is one.
+type Store interface {
+	Apply(ctx context.Context, events []event.Stored) error
+	NoteProgress(ctx context.Context, shard int, seq chat.Seq) error
+}
+
+// Source is the durable consumers of the shards; Consumers is the real one.
+type Source interface {
+	// Consume hands over what the consumer of a shard delivers until ctx ends.
+	Consume(ctx context.Context, shard streams.Shard, handle consume.Handler) error
+	// Floor is the seq up to which everything of a shard has its outcome.
+	Floor(ctx context.Context, shard streams.Shard) (chat.Seq, error)
+}
+
+// Config is what a Persister is made of.
+type Config struct {
+	Store  Store
+	Source Source
+	Shards int          // 0: streams.Shards
+	Logger *slog.Logger // nil: slog.Default
+}
+
+// Persister writes the logs of all shards into the store.
+type Persister struct {
+	store  Store
+	source Source
+	shards int
+	log    *slog.Logger
+}
+
+// New makes a Persister. It starts nothing.
+func New(cfg Config) *Persister {
+	if cfg.Shards <= 0 {
+		cfg.Shards = streams.Shards
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.Default()
+	}
+	return &Persister{store: cfg.Store, source: cfg.Source, shards: cfg.Shards, log: cfg.Logger}
+}
+
+// apply is one attempt at a batch. Its outcomes are in the order of the batch. The error is Unavailable:
+// nothing can be done now, and the batch must be held and handed over again.
+func (p *Persister) apply(ctx context.Context, batch []bus.Delivery) ([]bus.Outcome, error) {
+	outcomes := make([]bus.Outcome, len(batch))
+	events := make([]event.Stored, 0, len(batch))
+	places := make([]int, 0, len(batch)) // of events, in batch
+	for i, d := range batch {
+		e, err := storedOf(d.Entry)
+		if err != nil {
+			outcomes[i] = bus.Park(err.Error())
+			p.log.Warn("parked", "shard", d.Place.Shard, "seq", d.Seq, "reason", err)
+			continue
+		}
+		outcomes[i] = bus.Done()
+		events, places = append(events, e), append(places, i)
+	}
+	if len(events) == 0 {
+		return outcomes, nil
+	}
+	err := p.store.Apply(ctx, events)
+	if err == nil {
+		return outcomes, nil
+	}
+	if outage(ctx, err) {
+		return nil, hold(fmt.Errorf("apply %d events: %w", len(events), err))
+	}
+	return p.applyEach(ctx, attempt{events: events, places: places, outcomes: outcomes, err: err})
+}
+
+// attempt is a batch that the store refused as a whole.
+type attempt struct {
+	events   []event.Stored
+	places   []int
+	outcomes []bus.Outcome
+	err      error
+}
+
+// applyEach finds the events that the store refuses. When it takes none of several it is the store that is
+// broken, and not an event: then the batch is held, as in an outage.
+func (p *Persister) applyEach(ctx context.Context, a attempt) ([]bus.Outcome, error) {
+	refused := 0
+	for i := range a.events {
+		err := p.store.Apply(ctx, a.events[i:i+1])
+		if err == nil {
+			continue
+		}
+		if outage(ctx, err) {
+			return nil, hold(fmt.Errorf("apply event %d: %w", a.events[i].Seq, err))
+		}
+		refused++
+		outcome := bus.Retry(0)
+		if fault.KindOf(err).Outcome() == fault.Park {
+			outcome = bus.Park(fault.Public(err).Message)
+		}
+		a.outcomes[a.places[i]] = outcome
+		p.log.Error("the store refuses an event", "seq", a.events[i].Seq, "kind", a.events[i].Kind, "err", err)
+	}
+	if refused == len(a.events) && refused > 1 {
+		return nil, hold(fmt.Errorf("the store takes none of %d events: %w", refused, a.err))
+	}
+	return a.outcomes, nil
+}
+
+// outage reports whether err says nothing about the events.
+func outage(ctx context.Context, err error) bool {
+	return ctx.Err() != nil || fault.Is(err, fault.Unavailable) ||
+		errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled)
+}
+
+// hold makes an error one that consume waits out, whatever kind the store gave it.
+func hold(err error) error {
+	return fault.Wrap(fault.Unavailable, err, "%s", fault.Unavailable.Title())
+}
+
+var (
+	errForeign = errors.New("the subject is not one of ours")
+	errChannel = errors.New("the event says that it is of another channel than its subject")
+)
+
+// storedOf reads a delivered event. The error is why it can never be read.
+func storedOf(e bus.Entry) (event.Stored, error) {
+	if e.Foreign {
+		return event.Stored{}, errForeign
+	}
+	parsed, err := event.Parse(e.Payload)
+	if err != nil {
+		return event.Stored{}, err
+	}
+	if parsed.ChannelID != e.Place.ChannelID {
+		return event.Stored{}, errChannel
+	}
+	return event.Stored{
+		Event: parsed, WorkspaceID: e.Place.WorkspaceID, Seq: e.Seq, At: e.At,
+		Payload: e.Payload, TraceParent: e.TraceParent,
+	}, nil
+}
