@@ -1,0 +1,309 @@
+package gateway
+
+import (
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/canopychat/canopy/edge/fanout"
+	"github.com/canopychat/canopy/edge/session"
+	"github.com/canopychat/canopy/schemas/chat"
+	"github.com/canopychat/canopy/schemas/fault"
+	"github.com/canopychat/canopy/schemas/wire"
+)
+
+const (
+	readBuffer  = 64 << 10 // bytes that one read takes at most; one buffer a loop
+	wheelSlots  = 16       // parts of the sockets that are looked at in turn, all within one heartbeat
+	turnEntries = 256      // entries that a room takes in one turn, so that one workspace cannot hold up the others
+	pumpEntries = 64       // entries that a session that is behind takes in one step
+	pumpSteps   = 8        // steps in one turn
+	closeGrace  = 5 * time.Second
+)
+
+// poller waits for sockets. A loop has one.
+type poller interface {
+	// wait blocks until something happens and calls ready for each socket that can be read or written, or wake.
+	wait(ready func(fd int, readable, writable bool)) error
+	// wake ends a wait, from any goroutine.
+	wake()
+	add(fd int) error
+	watchWrites(fd int, on bool) error
+	remove(fd int)
+	close()
+}
+
+// loop owns a share of the sockets: nothing else touches them after they are added, so a session has no lock.
+type loop struct {
+	// Immutable after newLoop.
+	gw   *Gateway
+	log  *slog.Logger
+	poll poller
+
+	mu    sync.Mutex
+	inbox []func()                  // what others want done; bounded by sockets being opened, sends and pages on their way
+	woken map[*fanout.Feed]struct{} // feeds that have moved on
+	over  bool                      // nothing is taken any more
+
+	// Owned by the loop's goroutine.
+	now     time.Time // of this turn
+	conns   map[*conn]struct{}
+	closing map[*conn]struct{} // those that wait for the client's close
+	byFD    []*conn            // by descriptor; nil where it is not ours
+	rooms   map[*fanout.Feed]*room
+	wheel   [wheelSlots]map[*conn]struct{}
+	slot    int // of the wheel, looked at next
+	turn    uint32
+	buf     []byte
+	scratch scratch
+}
+
+// scratch is what a turn needs and the next one reuses.
+type scratch struct {
+	frames [][]byte
+	dirty  []*conn
+	own    []byte
+}
+
+func newLoop(g *Gateway, i int) (*loop, error) {
+	l := &loop{
+		gw: g, log: g.cfg.Log.With("loop", i),
+		woken: make(map[*fanout.Feed]struct{}), conns: make(map[*conn]struct{}), closing: make(map[*conn]struct{}),
+		rooms: make(map[*fanout.Feed]*room), buf: make([]byte, readBuffer), now: time.Now(),
+	}
+	for s := range l.wheel {
+		l.wheel[s] = make(map[*conn]struct{})
+	}
+	var err error
+	l.poll, err = newPoller()
+	return l, err
+}
+
+// Wake is fanout.Watcher: a feed has moved on.
+func (l *loop) Wake(f *fanout.Feed) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.over {
+		return
+	}
+	l.woken[f] = struct{}{}
+	if len(l.woken) == 1 {
+		l.poll.wake()
+	}
+}
+
+// post has fn run by the loop. It is false when the loop has ended: then fn never runs.
+func (l *loop) post(fn func()) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.over {
+		return false
+	}
+	l.inbox = append(l.inbox, fn)
+	if len(l.inbox) == 1 {
+		l.poll.wake()
+	}
+	return true
+}
+
+// run is the loop. It returns when stop was posted.
+func (l *loop) run() {
+	defer l.poll.close()
+	for !l.ended() {
+		if err := l.poll.wait(l.ready); err != nil {
+			l.log.Error("waiting for sockets failed; they are closed", "err", err)
+			l.stop()
+			return
+		}
+		l.now = time.Now()
+		l.work()
+	}
+}
+
+// ended reports whether stop has run.
+func (l *loop) ended() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.over
+}
+
+// ready takes a socket that can be read or written.
+func (l *loop) ready(fd int, readable, writable bool) {
+	if fd >= len(l.byFD) || l.byFD[fd] == nil {
+		return // closed earlier in this turn
+	}
+	c := l.byFD[fd]
+	if writable {
+		l.pump(c)
+	}
+	if readable && !c.gone {
+		l.receive(c)
+	}
+}
+
+// work does what others asked for, and moves the rooms whose feeds moved.
+func (l *loop) work() {
+	l.mu.Lock()
+	inbox, woken := l.inbox, l.woken
+	l.inbox = nil
+	if len(woken) > 0 {
+		l.woken = make(map[*fanout.Feed]struct{}, len(woken))
+	}
+	l.mu.Unlock()
+	for _, fn := range inbox {
+		fn()
+	}
+	for f := range woken {
+		if r := l.rooms[f]; r != nil && r.advance() {
+			l.Wake(f) // there is more: the other rooms and sockets have their turn first
+		}
+	}
+}
+
+// add takes over a socket whose session has been opened, and says hello.
+func (l *loop) add(c *conn, o opened) {
+	c.loop, c.heard, c.progress = l, l.now, l.now
+	if err := c.link.attach(c); err != nil {
+		l.log.Error("could not watch a socket", "err", err)
+		l.gw.turnAway(c.link, o.feed)
+		return
+	}
+	l.conns[c] = struct{}{}
+	c.slot = rand.IntN(wheelSlots)
+	l.wheel[c.slot][c] = struct{}{}
+	l.gw.counts.Opened.Add(1)
+	r := l.rooms[o.feed]
+	if r == nil {
+		r = newRoom(l, o.feed)
+		l.rooms[o.feed] = r
+	}
+	r.enter(c, o)
+	l.say(c, func(dst []byte) []byte {
+		return wire.AppendHello(dst, wire.Hello{
+			SessionID: c.id, UserID: c.sess.UserID, WorkspaceID: o.feed.Place().WorkspaceID, Epoch: o.feed.Place().Epoch,
+			Head: o.head, Resumed: o.resumed, Heartbeat: l.gw.cfg.Heartbeat,
+		})
+	})
+	if o.resync != "" {
+		l.resync(c, o.resync, o.head)
+	}
+	if len(o.early) > 0 && !c.gone {
+		l.feed(c, o.early)
+	}
+	if !c.gone {
+		l.pump(c)
+	}
+}
+
+// drop ends a socket at once.
+func (l *loop) drop(c *conn, reason string) {
+	if c.gone {
+		return
+	}
+	c.gone = true
+	c.away.Store(true)
+	l.gw.counts.noteClosed(reason)
+	delete(l.conns, c)
+	delete(l.closing, c)
+	delete(l.wheel[c.slot], c)
+	r := c.room
+	r.leave(c)
+	if len(r.conns) == 0 {
+		delete(l.rooms, r.feed)
+	}
+	l.gw.turnAway(c.link, r.feed)
+}
+
+// close ends a conversation because of kind: the client is told, and has closeGrace to read it.
+func (l *loop) close(c *conn, kind fault.Kind, reason string) {
+	l.hangUp(c, kind.CloseCode(), reason, string(kind))
+}
+
+// hangUp sends a close frame and waits for the client's; counted is the reason for the counters.
+func (l *loop) hangUp(c *conn, code int, reason, counted string) {
+	if c.gone || c.closing {
+		return
+	}
+	c.closing, c.behind = true, false
+	c.closedFor, c.heard = counted, l.now
+	l.closing[c] = struct{}{}
+	c.sayClose(code, reason)
+	if !c.gone && !c.blocked() {
+		c.shutdownWrites()
+	}
+}
+
+// tick looks at one part of the sockets: whom to ping, and whom to give up.
+func (l *loop) tick() {
+	slot := l.slot
+	l.slot = (l.slot + 1) % wheelSlots
+	for c := range l.wheel[slot] {
+		l.check(c)
+	}
+	for c := range l.closing {
+		l.check(c)
+	}
+}
+
+func (l *loop) check(c *conn) {
+	switch {
+	case c.closing:
+		if l.now.Sub(c.heard) >= closeGrace {
+			l.drop(c, c.closedFor)
+		}
+	case c.blocked():
+		// A full socket cannot be pinged; TCP says whether anybody is there.
+		if l.now.Sub(c.progress) >= l.gw.cfg.StallTimeout {
+			l.drop(c, string(fault.SlowReader))
+		}
+	case c.dawdles():
+		l.close(c, fault.Silent, "the frame was not finished")
+	default:
+		switch session.Listen(l.now.Sub(c.heard), l.gw.cfg.Heartbeat) {
+		case session.Ping:
+			c.ping()
+		case session.Dead:
+			l.close(c, fault.Silent, "two pings were not answered")
+		case session.Fine:
+		}
+	}
+}
+
+// sayMoving tells everybody when to come back.
+func (l *loop) sayMoving() {
+	for c := range l.conns {
+		if !c.closing {
+			wait := time.Duration(rand.Int64N(int64(l.gw.cfg.DrainSpread) + 1)).Round(time.Millisecond)
+			moving := fault.New(fault.Moving, "this gateway is going away; connect again with your cursor").After(wait)
+			l.say(c, func(dst []byte) []byte { return wire.AppendError(dst, moving, nil) })
+		}
+	}
+}
+
+// closeMoving closes everybody's socket with a code that asks them to come back.
+func (l *loop) closeMoving() {
+	for c := range l.conns {
+		l.close(c, fault.Moving, "restarting")
+	}
+}
+
+// stop ends every socket and the loop.
+func (l *loop) stop() {
+	l.mu.Lock()
+	inbox := l.inbox
+	l.inbox, l.over = nil, true
+	l.mu.Unlock()
+	for _, fn := range inbox { // sockets may be on their way here
+		fn()
+	}
+	for c := range l.conns {
+		l.drop(c, string(fault.Moving))
+	}
+}
+
+// resync tells a session that it was not given everything up to head, and puts it there.
+func (l *loop) resync(c *conn, reason wire.ResyncReason, head chat.Seq) {
+	l.gw.counts.Resyncs.Add(1)
+	l.say(c, func(dst []byte) []byte { return wire.AppendResync(dst, reason, head) })
+}

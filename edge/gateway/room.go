@@ -1,0 +1,288 @@
+package gateway
+
+import (
+	"github.com/canopychat/canopy/edge/fanout"
+	"github.com/canopychat/canopy/edge/session"
+	"github.com/canopychat/canopy/schemas/chat"
+	"github.com/canopychat/canopy/schemas/event"
+	"github.com/canopychat/canopy/schemas/fault"
+)
+
+// room is one workspace on one loop: its sessions, by the channels they are in. It belongs to the loop.
+//
+// Invariants: a live session has been given everything up to pos that it may see. members[n] holds a conn just
+// when its session is in channel n at its own cursor; one that is behind is there for its own position, and is
+// passed over.
+type room struct {
+	loop       *loop
+	feed       *fanout.Feed
+	pos        chat.Seq
+	generation uint32
+	channels   *session.Channels
+	members    [][]*conn // by session.Number
+	conns      map[*conn]struct{}
+}
+
+func newRoom(l *loop, f *fanout.Feed) *room {
+	reach := f.Reach()
+	return &room{
+		loop: l, feed: f, pos: reach.Head, generation: reach.Generation,
+		channels: session.NewChannels(), conns: make(map[*conn]struct{}),
+	}
+}
+
+// enter takes in a socket. Its session is behind until it has read on to the room's position.
+func (r *room) enter(c *conn, o opened) {
+	c.room = r
+	r.conns[c] = struct{}{}
+	r.feed.Watch(r.loop)
+	for r.pos < o.head && r.advance() { // the room must not be before the position that the session starts from
+	}
+	r.place(c, o)
+}
+
+// place puts a session where its snapshot says.
+func (r *room) place(c *conn, o opened) {
+	tenures := make([]session.Tenure, 0, len(o.tenures))
+	for _, t := range o.tenures {
+		n := r.channels.Learn(session.Channel{ID: t.ChannelID, Type: t.Type, Archived: t.Archived})
+		tenures = append(tenures, session.Tenure{Channel: n, Tenure: chat.Tenure{
+			ChannelID: t.ChannelID, JoinedSeq: t.JoinedSeq, LeftSeq: t.LeftSeq,
+		}})
+	}
+	c.sess = session.Start(o.userID, o.role, o.start, tenures)
+	for _, n := range c.sess.Channels() {
+		r.join(c, n)
+	}
+	c.behind, c.ahead = true, nil
+	for _, t := range tenures {
+		if now := t.LeftSeq == 0; now != c.sess.In(t.Channel) {
+			c.expect(t.Channel, now)
+		}
+	}
+}
+
+// expect notes a membership that the log changes after the session's cursor: what the user may send counts now.
+func (c *conn) expect(n session.Number, in bool) {
+	if c.ahead == nil {
+		c.ahead = make(map[session.Number]bool)
+	}
+	c.ahead[n] = in
+}
+
+// leave takes a socket out.
+func (r *room) leave(c *conn) {
+	for _, n := range c.sess.Channels() {
+		r.part(c, n)
+	}
+	delete(r.conns, c)
+	r.feed.Unwatch(r.loop)
+}
+
+func (r *room) join(c *conn, n session.Number) {
+	for int(n) >= len(r.members) {
+		r.members = append(r.members, nil)
+	}
+	r.members[n] = append(r.members[n], c)
+}
+
+func (r *room) part(c *conn, n session.Number) {
+	list := r.members[n]
+	for i, other := range list {
+		if other == c {
+			last := len(list) - 1
+			list[i], list[last] = list[last], nil
+			r.members[n] = list[:last]
+			return
+		}
+	}
+}
+
+// advance takes the feed's new entries, at most turnEntries of them, to the live sessions. It reports whether
+// there are more.
+func (r *room) advance() (more bool) {
+	entries, reach := r.feed.After(r.pos, turnEntries)
+	switch {
+	case reach.Generation != r.generation:
+		r.begin(reach)
+		return false
+	case reach.Floor > r.pos:
+		r.overrun(reach)
+		return false
+	}
+	for i := 0; i < len(entries); {
+		j := i
+		for j < len(entries) && session.Plain(entries[j]) {
+			j++
+		}
+		if j > i {
+			r.fan(entries[i:j])
+			r.pos = entries[j-1].Seq
+			i = j
+			continue
+		}
+		r.change(entries[i])
+		r.pos = entries[i].Seq
+		i++
+	}
+	if len(entries) == turnEntries {
+		return true
+	}
+	r.pos = max(r.pos, reach.Head)
+	return false
+}
+
+// begin starts a new generation: what was missed cannot be shown in order, so every session resyncs.
+func (r *room) begin(reach fanout.Reach) {
+	r.generation, r.pos = reach.Generation, reach.Head
+	for c := range r.conns {
+		r.reopen(c, reopenGap)
+	}
+}
+
+// overrun happens when more came between two turns than the ring holds: everybody reads pages of the log.
+func (r *room) overrun(reach fanout.Reach) {
+	for c := range r.conns {
+		if c.live() {
+			c.behind = true
+			c.sess.Move(r.pos)
+			r.loop.gw.counts.Behind.Add(1)
+		}
+	}
+	r.pos = reach.Head
+	for c := range r.conns {
+		r.loop.pump(c)
+	}
+}
+
+// fan writes plain entries to the live sessions that see them: all in one write per socket.
+func (r *room) fan(run []*fanout.Entry) {
+	s := &r.loop.scratch
+	for _, e := range run[1:] {
+		if e.ChannelID != run[0].ChannelID {
+			r.fanMixed(run)
+			return
+		}
+	}
+	n, known := r.channels.Lookup(run[0].ChannelID)
+	if !known || int(n) >= len(r.members) {
+		return
+	}
+	s.frames = s.frames[:0]
+	for _, e := range run {
+		s.frames = append(s.frames, e.Frame)
+	}
+	// Backwards: a socket that fails takes itself out of the list, and the last one takes its place.
+	for i := len(r.members[n]) - 1; i >= 0; i-- {
+		if c := r.members[n][i]; c.live() {
+			if taken := c.write(s.frames); c.behind && taken > 0 {
+				c.sess.Move(run[taken-1].Seq)
+			}
+		}
+	}
+}
+
+// fanMixed is fan for entries of several channels.
+func (r *room) fanMixed(run []*fanout.Entry) {
+	s := &r.loop.scratch
+	r.loop.turn++
+	s.dirty = s.dirty[:0]
+	for _, e := range run {
+		n, known := r.channels.Lookup(e.ChannelID)
+		if !known || int(n) >= len(r.members) {
+			continue
+		}
+		for _, c := range r.members[n] {
+			if c.turn != r.loop.turn && c.live() {
+				c.turn = r.loop.turn
+				s.dirty = append(s.dirty, c)
+			}
+		}
+	}
+	for i, c := range s.dirty {
+		s.dirty[i] = nil
+		r.give(c, run)
+	}
+}
+
+// give writes the plain entries of run that a session sees, and moves it: to the end of run, or to the last
+// entry that its socket took.
+func (r *room) give(c *conn, run []*fanout.Entry) {
+	frames := r.loop.scratch.frames[:0]
+	last := make([]chat.Seq, 0, len(run))
+	for _, e := range run {
+		if n, known := r.channels.Lookup(e.ChannelID); known && c.sess.Sees(e, n) {
+			frames, last = append(frames, e.Frame), append(last, e.Seq)
+		}
+	}
+	r.loop.scratch.frames = frames
+	if len(frames) > 0 {
+		taken := c.write(frames)
+		if c.gone {
+			return
+		}
+		if c.blocked() {
+			c.sess.Move(last[taken-1])
+			return
+		}
+	}
+	if c.behind {
+		c.sess.Move(run[len(run)-1].Seq)
+	}
+}
+
+// change takes an entry that is not plain: it is asked of each session what it does to it.
+func (r *room) change(e *fanout.Entry) {
+	r.channels.Note(e)
+	n := r.numberOf(e)
+	for c := range r.conns {
+		switch {
+		case c.gone || c.closing:
+		case c.behind:
+			r.foretell(c, e, n)
+		default:
+			r.show(c, e, n)
+		}
+	}
+}
+
+// numberOf is the number of an entry's channel; 0, without meaning, when it is of the whole workspace.
+func (r *room) numberOf(e *fanout.Entry) session.Number {
+	if e.ChannelID == "" {
+		return 0
+	}
+	return r.channels.Number(e.ChannelID)
+}
+
+// foretell tells a session that is behind what will count for what its user sends.
+func (r *room) foretell(c *conn, e *fanout.Entry, n session.Number) {
+	if !e.Event.Known() || e.Event.UserID != c.sess.UserID {
+		return
+	}
+	switch {
+	case e.Event.Kind == event.MemberLeft && e.ChannelID == "":
+		r.loop.close(c, fault.Forbidden, "no longer a member of this workspace") // at once, and not when it has read on
+	case e.ChannelID != "" && e.Event.Kind == event.MemberLeft:
+		c.expect(n, false)
+	case e.ChannelID != "" && e.Event.Kind == event.MemberJoined:
+		c.expect(n, true)
+	}
+}
+
+// show lets a session read an entry that is not plain.
+func (r *room) show(c *conn, e *fanout.Entry, n session.Number) {
+	seen, effect := c.sess.Read(e, n)
+	switch effect {
+	case session.Joins:
+		r.join(c, n)
+	case session.Leaves:
+		r.part(c, n)
+	case session.Nothing, session.Ends:
+	}
+	if seen {
+		c.write([][]byte{e.Frame})
+	}
+	if effect == session.Ends && !c.gone {
+		r.loop.close(c, fault.Forbidden, "no longer a member of this workspace")
+	}
+}

@@ -1,0 +1,69 @@
+package session
+
+import (
+	"github.com/canopychat/canopy/edge/fanout"
+	"github.com/canopychat/canopy/schemas/chat"
+	"github.com/canopychat/canopy/schemas/event"
+)
+
+// Number names a channel inside one Channels.
+type Number uint32
+
+// Channels is what a gateway knows of a workspace's channels: those that its sessions are in, or that
+// events told of. Each loop has its own.
+type Channels struct {
+	numbers map[chat.ChannelID]Number
+	known   []Channel // by Number
+}
+
+// Channel is what the rules need of a channel.
+type Channel struct {
+	ID       chat.ChannelID
+	Type     chat.ChannelType // empty: not known, so it is nobody's to find
+	Archived bool
+}
+
+// NewChannels knows no channel.
+func NewChannels() *Channels { return &Channels{numbers: make(map[chat.ChannelID]Number)} }
+
+// Number is a channel's number, given when it is first asked for.
+func (c *Channels) Number(id chat.ChannelID) Number {
+	n, ok := c.numbers[id]
+	if !ok {
+		n = Number(len(c.known))
+		c.numbers[id] = n
+		c.known = append(c.known, Channel{ID: id})
+	}
+	return n
+}
+
+// Lookup is a channel's number, if it has one.
+func (c *Channels) Lookup(id chat.ChannelID) (Number, bool) {
+	n, ok := c.numbers[id]
+	return n, ok
+}
+
+// At is the channel with a number that Number gave.
+func (c *Channels) At(n Number) Channel { return c.known[n] }
+
+// Len is how many channels have a number: every Number is below it.
+func (c *Channels) Len() int { return len(c.known) }
+
+// Learn notes what a session's snapshot says of a channel. It is as new as anything that the log told so far.
+func (c *Channels) Learn(ch Channel) Number {
+	n := c.Number(ch.ID)
+	c.known[n] = ch
+	return n
+}
+
+// Note takes what an event says of a channel.
+func (c *Channels) Note(e *fanout.Entry) {
+	if e.Event.Channel == nil || !e.Event.Known() {
+		return
+	}
+	ch := &c.known[c.Number(e.ChannelID)]
+	ch.Type = e.Event.Channel.Type
+	if e.Event.Kind == event.ChannelArchived {
+		ch.Archived = true
+	}
+}
