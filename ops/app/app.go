@@ -1,0 +1,182 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync/atomic"
+
+	"github.com/canopychat/canopy/edge/gateway"
+	"github.com/canopychat/canopy/ops/config"
+	"github.com/canopychat/canopy/services/persist"
+	"github.com/canopychat/canopy/services/store/sqlite"
+	"github.com/canopychat/canopy/streams/bus"
+	"github.com/canopychat/canopy/streams/natsd"
+)
+
+// Role is a part that can run in a process of its own.
+type Role string
+
+// The roles.
+const (
+	RoleHub     Role = "hub"     // the NATS server that holds the streams
+	RoleLeaf    Role = "leaf"    // the NATS server of a region's edge
+	RoleEdge    Role = "edge"    // people's sockets
+	RoleAPI     Role = "api"     // REST, the directory, history
+	RolePersist Role = "persist" // the log into the Messages store
+)
+
+// AllRoles is what `canopy up` runs.
+var AllRoles = []Role{RoleHub, RoleLeaf, RoleEdge, RoleAPI, RolePersist}
+
+// Running says how to reach what runs. URLs of NATS have credentials in them.
+type Running struct {
+	Roles     []Role
+	HTTP      string // REST and sockets; empty when no role of this process has them
+	Admin     string
+	Hub       string
+	HubSystem string // as the NATS server's own account
+	Leaf      string
+	Data      string // absolute
+	Workspace Workspace
+	Logins    []Login
+}
+
+// Workspace is the demo's.
+type Workspace struct{ ID, Name string }
+
+// Login is of one of the demo's people.
+type Login struct{ Login, Password string }
+
+// App is a process with some roles.
+type App struct {
+	// Immutable after New.
+	cfg   config.Config
+	roles []Role
+	log   *slog.Logger
+
+	// Set by Run, part by part, in the order of starting.
+	life      *lifecycle
+	folder    *folder
+	hub       *natsd.Hub
+	leaf      *natsd.Leaf
+	messages  *sqlite.Messages
+	hubConn   *bus.Conn // api, persist, provisioning
+	leafConn  *bus.Conn // edge
+	api       *apiRole
+	gateway   *gateway.Gateway
+	edge      *edgeRole
+	consumers *persist.Consumers
+	public    listener
+	running   Running
+	serving   atomic.Bool // everything serves; what is set above is not written to any more
+}
+
+// New makes a process. It starts and opens nothing.
+func New(cfg config.Config, roles []Role, log *slog.Logger) (*App, error) {
+	if len(roles) == 0 {
+		return nil, errors.New("a process needs a role")
+	}
+	return &App{cfg: cfg, roles: roles, log: log, life: newLifecycle(log)}, nil
+}
+
+func (a *App) has(roles ...Role) bool {
+	return slices.ContainsFunc(roles, func(r Role) bool { return slices.Contains(a.roles, r) })
+}
+
+// whole reports whether this process is the whole deployment.
+func (a *App) whole() bool { return len(a.roles) == len(AllRoles) }
+
+// Run serves until ctx ends, then drains and stops; it returns when everything has ended. ready is called once,
+// when everything serves. What the user can mend is a *config.Problem.
+func (a *App) Run(ctx context.Context, ready func(Running)) (err error) {
+	a.folder, err = openFolder(a.cfg.Data, a.roles)
+	if err != nil {
+		return err
+	}
+	a.life.closes("data folder", a.folder.close)
+	defer a.life.stop()
+	starting, cancel := context.WithCancel(ctx)
+	defer cancel()
+	started := make(chan error, 1)
+	go func() { started <- a.start(starting) }()
+	select {
+	case err := <-started:
+		if err != nil {
+			return a.startFailed(ctx, err)
+		}
+	case err := <-a.life.failed:
+		cancel()
+		<-started
+		return problemOf(err)
+	}
+	a.serving.Store(true)
+	ready(a.running)
+	select {
+	case <-ctx.Done():
+		a.log.Info("stopping")
+		return nil
+	case err := <-a.life.failed:
+		return err
+	}
+}
+
+// startFailed is why a start failed: a part that ended by itself says more than who waited for it.
+func (a *App) startFailed(ctx context.Context, err error) error {
+	select {
+	case failed := <-a.life.failed:
+		return problemOf(failed)
+	default:
+	}
+	if ctx.Err() != nil {
+		return nil // it was told to stop while it started
+	}
+	return problemOf(err)
+}
+
+// problemOf makes what the user can mend a *config.Problem.
+func problemOf(err error) error {
+	var newer *sqlite.NewerSchemaError
+	switch {
+	case errors.Is(err, natsd.ErrNotStarted), errors.As(err, &newer):
+		return config.Problemf("%v", err)
+	}
+	return err
+}
+
+// start brings up the roles in the order of their needs.
+func (a *App) start(ctx context.Context) error {
+	steps := []struct {
+		name  string
+		needs bool
+		do    func(context.Context) error
+	}{
+		{"listen", a.has(RoleEdge, RoleAPI), a.listen},
+		{"admin", true, a.startAdmin},
+		{"hub", a.has(RoleHub), a.startHub},
+		{"leaf", a.has(RoleLeaf), a.startLeaf},
+		{"messages store", a.has(RoleAPI, RolePersist), a.openMessages},
+		{"hub connection", a.has(RoleHub, RoleAPI, RolePersist), a.dialHub},
+		{"streams", a.has(RoleHub, RoleAPI, RolePersist), a.provision},
+		{"leaf connection", a.has(RoleEdge), a.dialLeaf},
+		{"persist", a.has(RolePersist), a.startPersist},
+		{"api", a.has(RoleAPI), a.startAPI},
+		{"edge", a.has(RoleEdge), a.startEdge},
+		{"demo", a.whole() && !a.cfg.Empty, a.makeDemo},
+		{"http", a.has(RoleEdge, RoleAPI), a.serveHTTP},
+		{"run.json", a.whole(), a.writeRunFile},
+	}
+	for _, step := range steps {
+		if !step.needs {
+			continue
+		}
+		a.log.Debug("starting", "part", step.name)
+		if err := step.do(ctx); err != nil {
+			return fmt.Errorf("%s: %w", step.name, err)
+		}
+	}
+	a.running.Roles, a.running.Data = a.roles, a.folder.path
+	return nil
+}

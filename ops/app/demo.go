@@ -1,0 +1,171 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/canopychat/canopy/schemas/chat"
+	"github.com/canopychat/canopy/schemas/event"
+	"github.com/canopychat/canopy/schemas/fault"
+	"github.com/canopychat/canopy/services/directory"
+	"github.com/canopychat/canopy/services/store"
+)
+
+// demoName is what the workspace of the first start is called.
+const demoName = "Demo"
+
+// The demo's people and channels.
+var (
+	demoPeople   = []struct{ login, name string }{{"alice", "Alice"}, {"bob", "Bob"}}
+	demoChannels = []struct{ name, topic string }{{"general", "What concerns everybody"}, {"random", "Everything else"}}
+)
+
+// demoTalk is the conversation that is there at the first start. A reply answers the line with its number, from 1.
+var demoTalk = []struct {
+	channel, who, text string
+	replyTo            int
+	reactions          []string // by the other one
+}{
+	{channel: "general", who: "alice", text: "Welcome to Canopy! Everything here is one log: open a second window and watch it arrive.", reactions: []string{"👋"}},
+	{channel: "general", who: "bob", text: "Hi Alice. Does it survive if I pull the plug?"},
+	{channel: "general", who: "alice", text: "Try it: kill the process, start it again, and nothing that was acknowledged is gone.", replyTo: 2},
+	{channel: "general", who: "bob", text: "And the operators?"},
+	{channel: "general", who: "alice", text: "They look inside with the nats command; `canopy up` prints three lines to start with.", reactions: []string{"👍", "🎉"}},
+	{channel: "random", who: "bob", text: "First!", reactions: []string{"😄"}},
+}
+
+// makeDemo fills a new deployment with a workspace that has something in it. It may be cut off anywhere and goes on
+// at the next start: ids and passwords are written down before they are used, and everything with an id is made once.
+func (a *App) makeDemo(ctx context.Context) error {
+	d := &a.folder.secrets.Demo
+	if d.WorkspaceID == "" {
+		if err := a.planDemo(); err != nil {
+			return err
+		}
+	}
+	if !d.Done {
+		if err := a.fillDemo(ctx); err != nil {
+			return fmt.Errorf("make the demo workspace: %w", err)
+		}
+		d.Done = true
+		if err := a.folder.saveSecrets(false); err != nil {
+			return err
+		}
+	}
+	a.running.Workspace = Workspace{ID: d.WorkspaceID, Name: d.Name}
+	for _, l := range d.Logins {
+		a.running.Logins = append(a.running.Logins, Login{Login: l.Login, Password: l.Password})
+	}
+	return nil
+}
+
+// planDemo writes down what fillDemo makes.
+func (a *App) planDemo() error {
+	d := demo{Name: demoName}
+	for _, p := range demoPeople {
+		id, err := directory.NewUserID()
+		if err != nil {
+			return err
+		}
+		d.Logins = append(d.Logins, login{Login: p.login, UserID: string(id), Password: password()[:12]})
+	}
+	id, err := directory.NewWorkspaceID()
+	if err != nil {
+		return err
+	}
+	d.WorkspaceID = string(id)
+	a.folder.secrets.Demo = d
+	return a.folder.saveSecrets(false)
+}
+
+func (a *App) fillDemo(ctx context.Context) error {
+	d := &a.folder.secrets.Demo
+	people := make(map[string]chat.UserID)
+	for i, l := range d.Logins {
+		hash, err := a.api.passwords.Hash(ctx, l.Password)
+		if err != nil {
+			return err
+		}
+		people[l.Login] = chat.UserID(l.UserID)
+		user := chat.User{ID: chat.UserID(l.UserID), Login: l.Login, DisplayName: demoPeople[i].name, CreatedAt: time.Now()}
+		if err := a.api.store.CreateUsers(ctx, []store.NewUser{{User: user, PasswordHash: hash}}); err != nil && !fault.Is(err, fault.Conflict) {
+			return err
+		}
+	}
+	owner := people[d.Logins[0].Login]
+	ws, err := a.api.directory.FoundWorkspace(ctx, chat.WorkspaceID(d.WorkspaceID), d.Name, owner)
+	if err != nil {
+		return err
+	}
+	members := make([]chat.Member, 0, len(people))
+	for _, id := range people {
+		members = append(members, chat.Member{WorkspaceID: ws.ID, UserID: id, Role: chat.RoleMember})
+	}
+	if err := a.api.store.AddMembers(ctx, owner, members); err != nil {
+		return err
+	}
+	channels, err := a.demoChannels(ctx, ws.ID, owner, people)
+	if err != nil {
+		return err
+	}
+	return a.talk(ctx, ws, people, channels)
+}
+
+// demoChannels makes the channels with everybody in them, and answers their ids by name.
+func (a *App) demoChannels(ctx context.Context, ws chat.WorkspaceID, owner chat.UserID, people map[string]chat.UserID) (map[string]chat.ChannelID, error) {
+	for _, c := range demoChannels {
+		_, err := a.api.directory.CreateChannel(ctx, owner, chat.Channel{WorkspaceID: ws, Name: c.name, Topic: c.topic, Type: chat.ChannelPublic})
+		if err != nil && !fault.Is(err, fault.Conflict) {
+			return nil, err
+		}
+	}
+	ids := make(map[string]chat.ChannelID)
+	listed, err := a.api.directory.ListChannels(ctx, store.ChannelQuery{WorkspaceID: ws, UserID: owner, Limit: chat.MaxPageSize})
+	if err != nil {
+		return nil, err
+	}
+	for _, c := range listed {
+		ids[c.Name] = c.ID
+		for _, who := range people {
+			if _, err := a.api.directory.Join(ctx, who, c.ID); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return ids, nil
+}
+
+// talk says the demo's lines. Each has a client_msg_id of its own, so saying it again changes nothing.
+func (a *App) talk(ctx context.Context, ws chat.Workspace, people map[string]chat.UserID, channels map[string]chat.ChannelID) error {
+	seqs := make([]chat.Seq, len(demoTalk))
+	for i, line := range demoTalk {
+		change := event.Change{
+			Kind: event.MessagePosted, Workspace: ws.ID, Shard: ws.Shard, Epoch: ws.Epoch, ChannelID: channels[line.channel],
+			UserID: people[line.who], Standing: chat.Standing{Role: chat.RoleMember, Type: chat.ChannelPublic, InIt: true},
+			ClientMsgID: chat.ClientMsgID(fmt.Sprintf("demo-%d", i+1)), Body: line.text,
+		}
+		if line.replyTo > 0 {
+			change.Thread = seqs[line.replyTo-1]
+		}
+		receipt, err := a.api.ingest.Submit(ctx, change)
+		if err != nil {
+			return err
+		}
+		seqs[i] = receipt.Seq
+		for _, emoji := range line.reactions {
+			reaction := change
+			reaction.Kind, reaction.MessageSeq, reaction.Emoji = event.ReactionAdded, receipt.Seq, emoji
+			reaction.ClientMsgID, reaction.Body, reaction.Thread = "", "", 0
+			for login, id := range people {
+				if login != line.who {
+					reaction.UserID = id
+				}
+			}
+			if _, err := a.api.ingest.Submit(ctx, reaction); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}

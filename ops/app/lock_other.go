@@ -1,0 +1,8 @@
+//go:build !unix
+
+package app
+
+import "os"
+
+// lockHandle does nothing where files cannot be locked: there the ports of the servers keep a second process out.
+func lockHandle(*os.File, bool) error { return nil }

@@ -1,0 +1,207 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/canopychat/canopy/ops/config"
+	"github.com/canopychat/canopy/schemas/chat"
+	"github.com/canopychat/canopy/streams"
+	"github.com/canopychat/canopy/streams/bus"
+	"github.com/canopychat/canopy/streams/natsd"
+	"github.com/canopychat/canopy/streams/provision"
+)
+
+// Users of the embedded servers.
+const (
+	userApp    = "canopy"
+	userSystem = "sys"
+	userLeaf   = "leaf"
+)
+
+const (
+	attemptTime  = 3 * time.Second // of one attempt to provision: a question can be lost in a reconnect
+	attemptPause = 500 * time.Millisecond
+)
+
+func (a *App) login() natsd.Login  { return natsd.Login{User: userApp, Password: a.folder.secrets.App} }
+func (a *App) system() natsd.Login { return natsd.Login{User: userSystem, Password: a.folder.secrets.System} }
+
+func (a *App) startHub(ctx context.Context) error {
+	a.hub = natsd.NewHub(natsd.HubConfig{
+		Common: natsd.Common{
+			Name: "canopy-hub", Listen: a.cfg.Hub.Listen, Monitor: a.cfg.Hub.Monitor, App: a.login(), System: a.system(),
+			StoreDir: a.folder.at(hubFolder), MaxStore: a.cfg.Hub.MaxStore, SyncAlways: a.cfg.Hub.SyncAlways, Logger: a.log,
+		},
+		LeafListen: a.cfg.Hub.LeafListen,
+		Leaf:       natsd.Login{User: userLeaf, Password: a.folder.secrets.Leaf},
+	})
+	a.life.start("hub", a.hub.Run, nil)
+	if err := a.hub.Ready(ctx); err != nil {
+		return err
+	}
+	a.running.Hub, a.running.HubSystem = a.hub.ClientURL(), a.hub.SystemURL()
+	return nil
+}
+
+func (a *App) startLeaf(ctx context.Context) error {
+	hub := a.cfg.Leaf.HubURL
+	if a.hub != nil {
+		hub = a.hub.LeafURL()
+	} else {
+		hub = withLogin(hub, natsd.Login{User: userLeaf, Password: a.folder.secrets.Leaf})
+	}
+	a.leaf = natsd.NewLeaf(natsd.LeafConfig{
+		Common: natsd.Common{
+			Name: "canopy-leaf-" + a.cfg.Region, Listen: a.cfg.Leaf.Listen, Monitor: a.cfg.Leaf.Monitor, App: a.login(), System: a.system(),
+			StoreDir: a.folder.at(leafFolder), Logger: a.log,
+		},
+		Region: a.cfg.Region, HubURLs: []string{hub},
+	})
+	a.life.start("leaf", a.leaf.Run, nil)
+	if err := a.leaf.Ready(ctx); err != nil {
+		return err
+	}
+	a.running.Leaf = a.leaf.ClientURL()
+	return nil
+}
+
+// dialHub connects to the hub: to the one in this process, or to the one that the config names.
+func (a *App) dialHub(ctx context.Context) (err error) {
+	cfg := bus.DialConfig{URL: withLogin(a.cfg.Hub.URL, a.login()), Role: a.name(), Logger: a.log}
+	if a.hub != nil {
+		cfg.URL, cfg.InProcess = a.hub.ClientURL(), a.hub
+	}
+	a.hubConn, err = a.dial(ctx, cfg)
+	return err
+}
+
+// dialLeaf connects to the leaf: people's sockets know no other server.
+func (a *App) dialLeaf(ctx context.Context) (err error) {
+	cfg := bus.DialConfig{URL: withLogin(a.cfg.Leaf.URL, a.login()), Role: a.name(), Logger: a.log}
+	if a.leaf != nil {
+		cfg.URL, cfg.InProcess = a.leaf.ClientURL(), a.leaf
+	}
+	a.leafConn, err = a.dial(ctx, cfg)
+	return err
+}
+
+// dial connects and waits for the server: processes start in any order.
+func (a *App) dial(ctx context.Context, cfg bus.DialConfig) (*bus.Conn, error) {
+	conn, err := bus.Dial(cfg)
+	if err != nil {
+		return nil, config.Problemf("%v", err)
+	}
+	a.life.closes("connection "+cfg.Role, func() error { conn.Close(); return nil })
+	return conn, conn.Ready(ctx)
+}
+
+func (a *App) name() string {
+	if a.whole() {
+		return "canopy-up"
+	}
+	return "canopy-" + string(a.roles[0])
+}
+
+// withLogin puts the deployment's own credentials into a URL that has none.
+func withLogin(raw string, login natsd.Login) string {
+	u, err := url.Parse(raw)
+	if err != nil || u.User != nil {
+		return raw // what is wrong with it, the dialler says
+	}
+	u.User = url.UserPassword(login.User, login.Password)
+	return u.String()
+}
+
+// provision makes the streams what their files say, and stops when they cannot be, or when they were emptied
+// since the store saw them.
+func (a *App) provision(ctx context.Context) error {
+	wanted, err := provision.Load(streams.Files(), StreamOptions(a.cfg))
+	if err != nil {
+		return err
+	}
+	js, err := jetstream.NewWithDomain(a.hubConn.NATS(), streams.HubDomain)
+	if err != nil {
+		return fmt.Errorf("JetStream of the hub: %w", err)
+	}
+	for {
+		err := a.provisionOnce(ctx, wanted, js)
+		var refused *provision.RefusedError
+		switch {
+		case err == nil:
+			return nil
+		case errors.As(err, &refused), errors.Is(err, provision.ErrEmptied):
+			return config.Problemf("%v", err)
+		case ctx.Err() != nil:
+			return err
+		}
+		a.log.Warn("the streams are not ready yet", "err", err)
+		timer := time.NewTimer(attemptPause)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return ctx.Err()
+		}
+	}
+}
+
+func (a *App) provisionOnce(ctx context.Context, wanted *provision.Wanted, js jetstream.JetStream) error {
+	ctx, cancel := context.WithTimeout(ctx, attemptTime)
+	defer cancel()
+	seen, err := a.seen(ctx)
+	if err != nil {
+		return err
+	}
+	changes, err := wanted.Ensure(ctx, js, seen)
+	if len(changes) > 0 {
+		a.log.Info("streams applied", "changes", len(changes))
+	}
+	return err
+}
+
+// seen is how far each stream has been seen: what the Messages store holds of it. It is empty in a process
+// without that store.
+func (a *App) seen(ctx context.Context) (map[string]uint64, error) {
+	seen := make(map[string]uint64)
+	if a.messages == nil {
+		return seen, nil
+	}
+	for shard := range streams.Shards {
+		through, err := a.messages.Progress(ctx, shard)
+		if err != nil {
+			return nil, fmt.Errorf("what the store has of shard %d: %w", shard, err)
+		}
+		seen[streams.ChatStream(shard)] = uint64(through)
+	}
+	return seen, nil
+}
+
+// StreamOptions are the streams' limits as the config has them.
+func StreamOptions(cfg config.Config) provision.Options {
+	o := provision.Options{}
+	if cfg.Streams.Replicas <= 1 {
+		o = provision.Alone()
+	}
+	if cfg.Streams.Replicas > 0 {
+		o.Replicas = cfg.Streams.Replicas
+	}
+	if cfg.Streams.MaxBytes > 0 {
+		o.MaxBytes = cfg.Streams.MaxBytes
+	}
+	o.MaxAge, o.DuplicateWindow = cfg.Streams.MaxAge, cfg.Streams.DedupWindow
+	return o
+}
+
+// dedupWindow is how long the log itself remembers a Msg-Id.
+func (a *App) dedupWindow() time.Duration {
+	if a.cfg.Streams.DedupWindow > 0 {
+		return a.cfg.Streams.DedupWindow
+	}
+	return chat.DedupWindow
+}

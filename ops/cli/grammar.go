@@ -1,0 +1,180 @@
+package cli
+
+import (
+	"strconv"
+	"strings"
+
+	"github.com/canopychat/canopy/ops/app"
+	"github.com/canopychat/canopy/ops/config"
+)
+
+const description = `Team messaging on NATS JetStream.
+
+"canopy up" runs everything in one process and says how to look at it. Settings come from flags, else from the environment (CANOPY_LISTEN for listen, CANOPY_EDGE_HEARTBEAT for edge.heartbeat), else from the file of --config, else from the defaults; "canopy up --print-config" shows them all.`
+
+// grammar is the whole command line.
+type grammar struct {
+	Up      upCmd      `cmd:"" help:"Run everything in this process."`
+	Hub     hubCmd     `cmd:"" help:"Run the NATS server that holds the streams."`
+	Leaf    leafCmd    `cmd:"" help:"Run the NATS server of a region's edge."`
+	Edge    edgeCmd    `cmd:"" help:"Run what serves people's sockets."`
+	API     apiCmd     `cmd:"" name:"api" help:"Run REST, the directory and history."`
+	Persist persistCmd `cmd:"" help:"Run what fills the history store from the log."`
+	Streams streamsCmd `cmd:"" help:"Compare the hub's streams with what they should be."`
+	Seed    seedCmd    `cmd:"" help:"Fill a running deployment with people and talk."`
+	Version versionCmd `cmd:"" help:"Say which build this is."`
+}
+
+// source are the flags of every command that reads settings.
+type source struct {
+	Config string   `short:"c" placeholder:"FILE" help:"Configuration in the syntax of NATS's own files ($$CANOPY_CONFIG)."`
+	Data   string   `placeholder:"DIR" help:"Folder of everything that lasts (default ./canopy-data)."`
+	Set    []string `sep:"none" placeholder:"KEY=VALUE" help:"Any setting by its full name, such as edge.heartbeat=10s; may be repeated."`
+}
+
+// process are the flags of every command that runs roles.
+type process struct {
+	source    `embed:""`
+	Listen    string `placeholder:"HOST:PORT" help:"Where REST and sockets are served (default 127.0.0.1:8080); port 0 is any free one."`
+	Admin     string `placeholder:"HOST:PORT" help:"Where metrics and health are served, without a login (default 127.0.0.1:0)."`
+	Region    string `placeholder:"NAME" help:"Name of this region, the leaf's JetStream domain (default local)."`
+	LogLevel  string `placeholder:"LEVEL" help:"debug, info, warn or error (default info)."`
+	LogFormat string `placeholder:"FORM" help:"text, json or auto, which is text on a terminal (default auto)."`
+
+	PrintConfig bool `help:"Print all settings as a file for --config, without passwords, and exit."`
+	Check       bool `help:"Check the settings and exit."`
+}
+
+// durable is the flag of commands that run the hub.
+type durable struct {
+	SyncAlways bool `help:"Write to the disk before each acknowledgement, so that nothing acknowledged is lost when the power goes. Slower."`
+}
+
+type upCmd struct {
+	process  `embed:""`
+	durable  `embed:""`
+	Empty    bool `help:"Make no demo workspace at the first start."`
+	NoLimits bool `help:"No limits of rates and sockets: for measuring."`
+}
+
+// Help is shown by canopy up --help.
+func (upCmd) Help() string {
+	return `Runs a hub, a leaf node, the gateway, the REST API, the persister and the stores in one process. When everything serves it prints the address, two logins and three nats commands, and writes run.json into the data folder for scripts. Ctrl-C drains and stops; the next start goes on with everything there.`
+}
+
+type hubCmd struct {
+	process `embed:""`
+	durable `embed:""`
+}
+
+const roleHelp = ` The roles of a deployment are given the same file and share a data folder, which holds the passwords they use among themselves. They may start in any order.`
+
+// Help is shown by canopy hub --help.
+func (hubCmd) Help() string {
+	return `It listens at 127.0.0.1:4222 for clients and 7422 for leaf nodes (hub.listen, hub.leaf_listen).` + roleHelp
+}
+
+type leafCmd struct {
+	process `embed:""`
+}
+
+// Help is shown by canopy leaf --help.
+func (leafCmd) Help() string {
+	return `It listens at 127.0.0.1:4223 for clients (leaf.listen) and looks for the hub at nats-leaf://127.0.0.1:7422 (leaf.hub_url).` + roleHelp
+}
+
+type edgeCmd struct {
+	process `embed:""`
+}
+
+// Help is shown by canopy edge --help.
+func (edgeCmd) Help() string {
+	return `It serves GET /socket and looks for its leaf at nats://127.0.0.1:4223 (leaf.url).` + roleHelp
+}
+
+type apiCmd struct {
+	process `embed:""`
+}
+
+// Help is shown by canopy api --help.
+func (apiCmd) Help() string {
+	return `It looks for the hub at nats://127.0.0.1:4222 (hub.url).` + roleHelp
+}
+
+type persistCmd struct {
+	process `embed:""`
+}
+
+// Help is shown by canopy persist --help.
+func (persistCmd) Help() string {
+	return `It looks for the hub at nats://127.0.0.1:4222 (hub.url).` + roleHelp
+}
+
+func (c upCmd) Run(s *session) error {
+	flags := append(c.durable.flags(), boolFlag("empty", c.Empty)...)
+	return s.serve(c.process, append(flags, boolFlag("no-limits", c.NoLimits)...), app.AllRoles)
+}
+
+func (c hubCmd) Run(s *session) error {
+	return s.serve(c.process, c.durable.flags(), []app.Role{app.RoleHub})
+}
+
+func (c leafCmd) Run(s *session) error { return s.serve(c.process, nil, []app.Role{app.RoleLeaf}) }
+
+func (c edgeCmd) Run(s *session) error { return s.serve(c.process, nil, []app.Role{app.RoleEdge}) }
+
+func (c apiCmd) Run(s *session) error { return s.serve(c.process, nil, []app.Role{app.RoleAPI}) }
+
+func (c persistCmd) Run(s *session) error {
+	return s.serve(c.process, nil, []app.Role{app.RolePersist})
+}
+
+// load reads the settings. What --set says is overridden by a flag of its own.
+func (c source) load(s *session, layout config.Layout, more []config.Flag) (config.Config, error) {
+	file := c.Config
+	if file == "" {
+		file = s.env("CANOPY_CONFIG")
+	}
+	var flags []config.Flag
+	for _, set := range c.Set {
+		key, value, ok := strings.Cut(set, "=")
+		if !ok {
+			return config.Config{}, config.Problemf("--set: %.60q is not KEY=VALUE", set)
+		}
+		flags = append(flags, config.Flag{Name: "--set", Key: strings.ToLower(strings.TrimSpace(key)), Value: value})
+	}
+	flags = append(append(flags, textFlag("data", c.Data)...), more...)
+	return config.Load(config.Sources{Layout: layout, File: file, Env: s.Environ, Flags: flags})
+}
+
+func (c process) load(s *session, layout config.Layout, more []config.Flag) (config.Config, error) {
+	for _, flag := range [][]config.Flag{
+		textFlag("listen", c.Listen), textFlag("admin", c.Admin), textFlag("region", c.Region),
+		textFlag("log-level", c.LogLevel), textFlag("log-format", c.LogFormat),
+	} {
+		more = append(more, flag...)
+	}
+	return c.source.load(s, layout, more)
+}
+
+func (d durable) flags() []config.Flag {
+	if !d.SyncAlways {
+		return nil
+	}
+	return []config.Flag{{Name: "--sync-always", Key: "hub.sync_always", Value: "true"}}
+}
+
+// textFlag is a flag that has the name of a setting; none when it was not given.
+func textFlag(name, value string) []config.Flag {
+	if value == "" {
+		return nil
+	}
+	return []config.Flag{{Name: "--" + name, Key: strings.ReplaceAll(name, "-", "_"), Value: value}}
+}
+
+func boolFlag(name string, value bool) []config.Flag {
+	if !value {
+		return nil
+	}
+	return textFlag(name, strconv.FormatBool(value))
+}

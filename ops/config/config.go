@@ -1,0 +1,142 @@
+package config
+
+import (
+	"time"
+
+	"github.com/canopychat/canopy/schemas/chat"
+)
+
+// Config is everything that can be set. A field at its zero value means its default, so Config{} is usable;
+// WithDefaults fills it in. Its name in a file is the one behind `conf`, with its section's name and a dot
+// before it elsewhere. What stands behind `is` names the check that its value must pass.
+type Config struct {
+	Data      string `conf:"data" is:"path"`         // the folder of everything that lasts; made when missing
+	Listen    string `conf:"listen" is:"address"`    // REST and sockets, host:port; port 0: any free one
+	Admin     string `conf:"admin" is:"address"`     // metrics and health, host:port; they need no login, so loopback only by default
+	Empty     bool   `conf:"empty"`                  // make no demo conversation at the first start
+	NoLimits  bool   `conf:"no_limits"`              // no limits of rates and sockets: for measuring only
+	LogLevel  string `conf:"log_level" is:"level"`   // debug, info, warn or error
+	LogFormat string `conf:"log_format" is:"format"` // text, json or auto: text on a terminal
+	Region    string `conf:"region" is:"region"`     // the name of the leaf's JetStream domain, an id and not "hub"
+
+	Hub     Hub     `conf:"hub"`
+	Leaf    Leaf    `conf:"leaf"`
+	Streams Streams `conf:"streams"`
+	Edge    Edge    `conf:"edge"`
+	Auth    Auth    `conf:"auth"`
+}
+
+// Hub is the NATS server that holds the streams, and how others reach it.
+type Hub struct {
+	Listen     string `conf:"listen" is:"address"`      // for clients
+	LeafListen string `conf:"leaf_listen" is:"address"` // for leaf nodes
+	Monitor    string `conf:"monitor" is:"address"`     // NATS's monitoring endpoints; they need no login
+	SyncAlways bool   `conf:"sync_always"`              // fsync before each acknowledgement: nothing acknowledged is lost when the power goes
+	MaxStore   int64  `conf:"max_store" is:"size"`      // bytes of files that the streams may reserve together
+	URL        string `conf:"url" is:"urls"`            // where other roles find it, nats://host:port; without credentials those of the data folder are used
+}
+
+// Leaf is the NATS server of a region's edge, and how others reach it.
+type Leaf struct {
+	Listen  string `conf:"listen" is:"address"`   // for clients
+	Monitor string `conf:"monitor" is:"address"`  // NATS's monitoring endpoints; they need no login
+	HubURL  string `conf:"hub_url" is:"leaf-url"` // where it finds the hub's leaf_listen, nats-leaf://host:port; credentials as in Hub.URL
+	URL     string `conf:"url" is:"urls"`         // where other roles find it, nats://host:port; credentials as in Hub.URL
+}
+
+// Streams are the limits of the CHAT streams. `canopy streams plan` shows what a change of them would do.
+type Streams struct {
+	Replicas    int           `conf:"replicas" is:"replicas"` // copies of each stream; more than one needs a cluster
+	DedupWindow time.Duration `conf:"dedup_window"`           // how long the log itself knows a repetition; at most MaxAge
+	MaxAge      time.Duration `conf:"max_age"`                // how long the log keeps an event
+	MaxBytes    int64         `conf:"max_bytes" is:"size"`    // bytes that each of them reserves; it takes no more events when they are used
+}
+
+// Edge is what serves sockets.
+type Edge struct {
+	Heartbeat      time.Duration `conf:"heartbeat"`                   // silence after which a client is pinged
+	DrainSpread    time.Duration `conf:"drain_spread"`                // when it stops, clients come back at a random moment of this span
+	StallTimeout   time.Duration `conf:"stall_timeout"`               // how long a socket may take none of the bytes that wait for it
+	MaxSockets     int           `conf:"max_sockets" is:"count"`      // open at once
+	AllowedOrigins []string      `conf:"allowed_origins" is:"origin"` // of web pages besides our own, https://host[:port], matched exactly
+	RingEntries    int           `conf:"ring_entries" is:"count"`     // events of a workspace kept in memory
+	RingBytes      int           `conf:"ring_bytes" is:"size"`        // bytes of them
+	TLSCert        string        `conf:"tls_cert" is:"path"`          // PEM file; with TLSKey, Listen speaks TLS
+	TLSKey         string        `conf:"tls_key" is:"path"`           // PEM file
+}
+
+// Auth is about signing in.
+type Auth struct {
+	TokenLife time.Duration `conf:"token_life"` // how long a token is valid
+}
+
+// Layout says which processes the roles run in. The ports of NATS depend on it.
+type Layout uint8
+
+const (
+	// Together is all roles in one process. They know each other's ports, so any free one will do, and several
+	// deployments fit on one machine.
+	Together Layout = iota
+	// Apart is a process for each role. They find each other at the ports that NATS is known by.
+	Apart
+)
+
+// Default is every setting as it is when nobody says anything.
+func Default(l Layout) Config {
+	return Config{}.WithDefaults(l)
+}
+
+// WithDefaults is c with its zero fields filled in. It is the only place that has defaults.
+func (c Config) WithDefaults(l Layout) Config {
+	or(&c.Data, "./canopy-data")
+	or(&c.Listen, "127.0.0.1:8080")
+	or(&c.Admin, anyPort)
+	or(&c.LogLevel, "info")
+	or(&c.LogFormat, "auto")
+	or(&c.Region, "local")
+	if l == Apart {
+		c.defaultPorts()
+	}
+	or(&c.Hub.Listen, anyPort)
+	or(&c.Hub.LeafListen, anyPort)
+	or(&c.Hub.MaxStore, 6<<30) // four CHAT streams of 1 GiB, and room
+	or(&c.Leaf.Listen, anyPort)
+
+	or(&c.Streams.Replicas, 1)
+	or(&c.Streams.MaxAge, 72*time.Hour)
+	or(&c.Streams.DedupWindow, min(chat.DedupWindow, c.Streams.MaxAge))
+	if c.Streams.Replicas == 1 {
+		or(&c.Streams.MaxBytes, 1<<30) // four of them fit on a laptop
+	}
+	or(&c.Streams.MaxBytes, 8<<30)
+
+	or(&c.Edge.Heartbeat, 30*time.Second)
+	or(&c.Edge.DrainSpread, 5*time.Second)
+	or(&c.Edge.StallTimeout, 3*time.Minute)
+	or(&c.Edge.MaxSockets, 100_000)
+	or(&c.Edge.RingEntries, 2048)
+	or(&c.Edge.RingBytes, 2<<20)
+	or(&c.Auth.TokenLife, 12*time.Hour) // a working day: whoever holds a token signs in again after that
+	return c
+}
+
+const anyPort = "127.0.0.1:0"
+
+// defaultPorts are those of NATS's own examples and charts. The leaf's clients take the one after the hub's,
+// so that both fit on one machine. What listens elsewhere is also looked for there.
+func (c *Config) defaultPorts() {
+	or(&c.Hub.Listen, "127.0.0.1:4222")
+	or(&c.Hub.LeafListen, "127.0.0.1:7422")
+	or(&c.Hub.Monitor, "127.0.0.1:8222")
+	or(&c.Leaf.Listen, "127.0.0.1:4223")
+	or(&c.Hub.URL, "nats://"+reachable(c.Hub.Listen))
+	or(&c.Leaf.HubURL, "nats-leaf://"+reachable(c.Hub.LeafListen))
+	or(&c.Leaf.URL, "nats://"+reachable(c.Leaf.Listen))
+}
+
+func or[T comparable](field *T, otherwise T) {
+	var zero T
+	if *field == zero {
+		*field = otherwise
+	}
+}

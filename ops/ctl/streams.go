@@ -1,0 +1,52 @@
+package ctl
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/canopychat/canopy/streams"
+	"github.com/canopychat/canopy/streams/bus"
+	"github.com/canopychat/canopy/streams/provision"
+)
+
+// StreamPlan is what would have to change on the hub for its streams to be as the files and the config say.
+type StreamPlan struct {
+	Changes []provision.Change // none: nothing
+
+	js     jetstream.JetStream
+	wanted *provision.Wanted
+}
+
+// PlanStreams compares. It changes nothing.
+func PlanStreams(ctx context.Context, conn *bus.Conn, o provision.Options) (*StreamPlan, error) {
+	wanted, err := provision.Load(streams.Files(), o)
+	if err != nil {
+		return nil, err
+	}
+	js, err := jetstream.NewWithDomain(conn.NATS(), streams.HubDomain)
+	if err != nil {
+		return nil, fmt.Errorf("JetStream of the hub: %w", err)
+	}
+	changes, err := wanted.Plan(ctx, js)
+	if err != nil {
+		return nil, fmt.Errorf("look at the hub's streams: %w", err)
+	}
+	return &StreamPlan{Changes: changes, js: js, wanted: wanted}, nil
+}
+
+// Refused is how many of the changes would lose something, or are beyond what the server can do. While there is
+// one, Apply changes nothing.
+func (p *StreamPlan) Refused() int {
+	n := 0
+	for _, c := range p.Changes {
+		if c.Action == provision.Refuse {
+			n++
+		}
+	}
+	return n
+}
+
+// Apply makes the changes. The error is a *provision.RefusedError when one of them is refused.
+func (p *StreamPlan) Apply(ctx context.Context) error { return p.wanted.Apply(ctx, p.js, p.Changes) }
