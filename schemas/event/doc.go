@@ -7,7 +7,8 @@
 //	{"v":1,"kind":"message.posted","epoch":1,"channel_id":"c…","sender_id":"u…","client_msg_id":"…","body":"hi"}
 //
 // What the log itself decides is never in it: seq, ts, prev, type and server_msg_id are reserved for
-// frames, and a payload that carries one of them is refused.
+// frames, and a payload that carries one of them is refused. So is everything that another parser could read
+// otherwise than ours, for a client gets the bytes as they are (schemas/ijson).
 //
 //	kind                                    besides v, kind, epoch, sender_id                 on subject of
 //	message.posted                          client_msg_id, body, thread?, attachments?        the channel
@@ -21,6 +22,8 @@
 //
 // sender_id is whoever did it. Readers ignore a field that they do not know. A kind that they do not
 // know, or a higher v, is carried to clients and stores as it is (Known is false).
+//
+// schema.json says the same for other people's tools, and testdata holds the bytes of every kind.
 //
 // The package owns the bytes and what makes them valid. It knows no NATS and no storage.
 package event

@@ -37,7 +37,7 @@ func Check(data []byte, r Rules) error {
 		return ErrNotUTF8
 	}
 	w := walker{data: data, rules: r}
-	var room [32][]byte // enough for the keys of most payloads
+	var room [20][]byte // enough for the keys of most payloads
 	w.keys = room[:0]
 	if err := w.value(r.Shape); err != nil {
 		return err

@@ -23,7 +23,8 @@
 //	error {code, message, ref?, client_msg_id?, retry_after?}         code is a fault.Kind; retry_after in seconds
 //
 // ref is the client's own name for a request, a string or a number of at most 64 bytes, and comes back as
-// it was. Limits: a frame of a client is at most 64 KiB.
+// it was; null is the same as none. Limits: a frame of a client is at most 64 KiB, and I-JSON that nests at most
+// 32 deep (schemas/ijson). schema.json says all of it for other people's tools, and testdata holds the bytes.
 //
 // typing.start, presence.set, presence.query, cursor.read and cursor.delivered are frames of the protocol
 // that this server answers with the error unsupported.
