@@ -29,6 +29,7 @@
 //	$JS.hub.API.STREAM.INFO.<stream>         request        → the stream's leader: what the log holds
 //	$JS.hub.API.CONSUMER.INFO.<stream>.<consumer>      request        → the consumer's leader: its limits, what is acknowledged
 //	$JS.hub.API.CONSUMER.MSG.NEXT.<stream>.<consumer>  request        service → consumer: the next events
+//	$JS.hub.API.STREAM.MSG.DELETE.<stream>   request        persist → the stream's leader: overwrite what a deleted message said
 //	$JS.hub.API.INFO                         request        → hub: the probe of the link to it
 //	$JS.EVENT.ADVISORY.STREAM.LEADER_ELECTED.<stream>               a replicated stream has a new leader
 //	$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES.<stream>.<consumer>  an event was given up

@@ -67,6 +67,11 @@ func ConsumerNextSubject(stream, consumer string) (string, error) {
 	return ofConsumerOf(hubAPI+"CONSUMER.MSG.NEXT.", stream, consumer)
 }
 
+// EraseSubject asks the leader of a stream to overwrite one event and take it out. The error is ErrBadStream.
+func EraseSubject(stream string) (string, error) {
+	return ofStream(hubAPI+"STREAM.MSG.DELETE.", stream)
+}
+
 // HubInfoSubject asks the hub about our account's JetStream. It is the cheapest question that only a
 // working link and a working hub can answer.
 func HubInfoSubject() string { return hubAPI + "INFO" }

@@ -45,6 +45,7 @@ var builders = map[string][]func(bad string) (string, error){
 	},
 	"DirectGetSubject":  {streams.DirectGetSubject},
 	"LeaderGetSubject":  {streams.LeaderGetSubject},
+	"EraseSubject":      {streams.EraseSubject},
 	"StreamInfoSubject": {streams.StreamInfoSubject},
 	"ConsumerInfoSubject": {
 		func(bad string) (string, error) { return streams.ConsumerInfoSubject(bad, "persist") },
@@ -290,6 +291,7 @@ func TestNamesAreSpelledAsTheTableSays(t *testing.T) {
 		"rpc.history.send":                                must(streams.RPCSubject(streams.ServiceHistory, streams.HistorySend)),
 		"$JS.hub.API.DIRECT.GET.CHAT_2":                   must(streams.DirectGetSubject("CHAT_2")),
 		"$JS.hub.API.STREAM.MSG.GET.CHAT_2":               must(streams.LeaderGetSubject("CHAT_2")),
+		"$JS.hub.API.STREAM.MSG.DELETE.CHAT_2":            must(streams.EraseSubject("CHAT_2")),
 		"$JS.hub.API.STREAM.INFO.CHAT_2":                  must(streams.StreamInfoSubject("CHAT_2")),
 		"$JS.hub.API.CONSUMER.INFO.CHAT_2.persist":        must(streams.ConsumerInfoSubject("CHAT_2", "persist")),
 		"$JS.hub.API.CONSUMER.MSG.NEXT.CHAT_2.persist":    must(streams.ConsumerNextSubject("CHAT_2", "persist")),

@@ -50,7 +50,7 @@ func (a *App) startPersist(context.Context) error {
 		_, err := a.messages.Progress(ctx, 0)
 		return err
 	})
-	p := persist.New(persist.Config{Store: a.messages, Source: a.consumers, Logger: a.log.With("component", "persist")})
+	p := persist.New(persist.Config{Store: a.messages, Source: a.consumers, Log: bus.NewLog(a.hubConn), Logger: a.log.With("component", "persist")})
 	a.life.start("persist", p.Run, nil)
 	return nil
 }

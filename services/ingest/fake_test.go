@@ -28,8 +28,9 @@ type memoryLog struct {
 	mu     sync.Mutex
 	all    []bus.Entry // seq is index+1
 	first  chat.Seq    // that is still held
-	hidden chat.Seq    // from this one on, replicas do not show it yet; 0: they show all
-	shows  int         // after so many questions for hidden events they do
+	erased map[chat.Seq]bool
+	hidden chat.Seq // from this one on, replicas do not show it yet; 0: they show all
+	shows  int      // after so many questions for hidden events they do
 	down   bool
 	reads  int
 }
@@ -53,7 +54,7 @@ func (l *memoryLog) PublishSync(_ context.Context, m bus.Message) (bus.Ack, erro
 }
 
 func (l *memoryLog) visible(seq chat.Seq) bool {
-	return seq >= l.first && (l.hidden == 0 || seq < l.hidden)
+	return seq >= l.first && !l.erased[seq] && (l.hidden == 0 || seq < l.hidden)
 }
 
 func (l *memoryLog) Read(ctx context.Context, q bus.ReadQuery) (bus.Batch, error) {
@@ -116,6 +117,16 @@ func (l *memoryLog) forget(seq chat.Seq) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.first = seq
+}
+
+// erase takes an event out of the log, as the persister does with what was deleted.
+func (l *memoryLog) erase(seq chat.Seq) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.erased == nil {
+		l.erased = map[chat.Seq]bool{}
+	}
+	l.erased[seq] = true
 }
 
 // memoryHistory answers as a store that has applied the log up to through.

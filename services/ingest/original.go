@@ -108,7 +108,7 @@ func (g *Ingest) readOriginal(ctx context.Context, c *event.Change, seq chat.Seq
 
 // readMissed reads an event that a replica did not have. NotFound: the log has forgotten it, or it was never
 // stored. Else the replica was behind, which is usual: somebody reacts to a message at the moment that they
-// see it. Unavailable: it still is, or the event was taken out of the log by hand.
+// see it. Unavailable: it still is, or the event was taken out of the log because it was deleted.
 func (g *Ingest) readMissed(ctx context.Context, c *event.Change, seq chat.Seq) (bus.Entry, error) {
 	from, to, err := g.log.Bounds(ctx, c.Shard)
 	if err != nil {
@@ -117,9 +117,7 @@ func (g *Ingest) readMissed(ctx context.Context, c *event.Change, seq chat.Seq) 
 	if seq < from || seq > to {
 		return bus.Entry{}, noMessage()
 	}
-	ctx, cancel := context.WithTimeout(ctx, behindBudget)
-	defer cancel()
-	return stored(ctx, g.log, c.Shard, seq)
+	return g.readShown(ctx, c, seq)
 }
 
 // askOriginal asks the store for what the log did not show because of missed. When the store does not have

@@ -50,7 +50,7 @@ func (g *Ingest) sentBefore(ctx context.Context, c *event.Change, msgID string) 
 // Unavailable: publishing could double a post that only the store knows.
 func (g *Ingest) withoutStore(ctx context.Context, c *event.Change, cause error) (reach, error) {
 	if since, ok := madeSince(c.ClientMsgID, time.Now(), g.window); ok {
-		return reach{since: since}, nil
+		return reach{since: since, alone: true}, nil
 	}
 	oldest, _, err := g.log.Bounds(ctx, c.Shard)
 	if err != nil {
@@ -59,15 +59,20 @@ func (g *Ingest) withoutStore(ctx context.Context, c *event.Change, cause error)
 	if oldest > 1 {
 		return reach{}, unavailable(errors.Join(errUnknowable, cause), "it is not known whether this was sent before; try again")
 	}
-	return reach{}, nil
+	return reach{alone: true}, nil
 }
 
-// repeated answers a post that is in the log at seq already.
+// repeated answers a post that the log says it stored at seq already. The log does not show it any more when
+// it was deleted: then the store has what is left of it.
 func (g *Ingest) repeated(ctx context.Context, c *event.Change, seq chat.Seq) (event.Receipt, error) {
 	ctx, cancel := context.WithTimeout(ctx, g.budget)
 	defer cancel()
-	e, err := stored(ctx, g.log, c.Shard, seq)
+	e, err := g.readShown(ctx, c, seq)
 	if err != nil {
+		r, asked := g.repeatedInStore(ctx, c, seq)
+		if asked == nil || fault.Is(asked, fault.Conflict) {
+			return r, asked
+		}
 		return event.Receipt{}, fmt.Errorf("read the first send at %d: %w", seq, err)
 	}
 	if !sameSend(c, e) || !samePost(c, e) {
@@ -93,18 +98,33 @@ func (g *Ingest) repeatedIn(ctx context.Context, c *event.Change, found rpc.Send
 	case err != nil && !fault.Is(err, fault.NotFound) && !fault.Is(err, fault.Unavailable):
 		return event.Receipt{}, fmt.Errorf("read the first send at %d: %w", found.Seq, err)
 	}
-	m, err := g.history.Message(ctx, rpc.MessageRequest{ChannelID: found.ChannelID, Seq: found.Seq})
-	if fault.Is(err, fault.NotFound) { // the store knew the send a moment ago
+	return g.repeatedInStore(ctx, c, found.Seq)
+}
+
+// repeatedInStore compares c with what the store has at seq of c's channel.
+func (g *Ingest) repeatedInStore(ctx context.Context, c *event.Change, seq chat.Seq) (event.Receipt, error) {
+	m, err := g.history.Message(ctx, rpc.MessageRequest{ChannelID: c.ChannelID, Seq: seq})
+	if fault.Is(err, fault.NotFound) { // somebody knew the send a moment ago
 		return event.Receipt{}, unavailable(err, "the first send cannot be read; try again")
 	}
 	if err != nil {
-		return event.Receipt{}, fmt.Errorf("ask history for %d: %w", found.Seq, err)
+		return event.Receipt{}, fmt.Errorf("ask history for %d: %w", seq, err)
 	}
 	changed := m.Edited || m.Deleted
-	if m.Thread != c.Thread || (!changed && (m.Body != c.Body || !slices.Equal(m.Attachments, c.Attachments))) {
+	switch {
+	case m.SenderID != c.UserID, m.ClientMsgID != c.ClientMsgID, m.Thread != c.Thread:
+		return event.Receipt{}, conflict()
+	case !changed && (m.Body != c.Body || !slices.Equal(m.Attachments, c.Attachments)):
 		return event.Receipt{}, conflict()
 	}
-	return event.Receipt{Seq: found.Seq, At: m.At, Duplicate: true}, nil
+	return event.Receipt{Seq: seq, At: m.At, Duplicate: true}, nil
+}
+
+// readShown reads an event that the log has stored, for as long as a replica may be behind.
+func (g *Ingest) readShown(ctx context.Context, c *event.Change, seq chat.Seq) (bus.Entry, error) {
+	ctx, cancel := context.WithTimeout(ctx, behindBudget)
+	defer cancel()
+	return stored(ctx, g.log, c.Shard, seq)
 }
 
 // sameSend reports whether e was published under the name of c: by its sender, with its id.

@@ -142,6 +142,44 @@ func TestAResendOfWhatWasChangedIsNoConflict(t *testing.T) {
 	})
 }
 
+// A message that was deleted is erased from the log. Its client_msg_id still stands for it.
+func TestAResendOfWhatWasErasedIsNoNewMessage(t *testing.T) {
+	in(t, func(w *world) {
+		w.ok(w.post("before"))
+		time.Sleep(time.Hour)
+		sent := w.post("regretted")
+		first := w.ok(sent)
+		del := w.change(event.MessageDeleted)
+		del.MessageSeq = first.Seq
+		w.ok(del)
+		w.history.through = chat.Seq(w.stored())
+		w.log.erase(first.Seq)
+		w.duplicateOf(first, sent) // the log knows the id, and has no text
+		lie := sent
+		lie.ChannelID = "c2"
+		w.fails(fault.Unavailable, lie) // of which channel it was, nobody says
+		reply := w.post("about it")
+		reply.Thread = first.Seq
+		w.ok(reply)
+		time.Sleep(10 * time.Minute)
+		w.duplicateOf(first, sent) // the store knows it
+		w.fails(fault.Conflict, lie)
+
+		young := w.post("sent while the store is down")
+		young.Retry = true
+		w.history.down = true
+		w.restart()
+		w.fails(fault.Unavailable, sent) // only the store could know
+		w.ok(young)                      // nothing that young was deleted
+		del.MessageSeq = w.ok(w.post("regretted as well")).Seq
+		w.ok(del)
+		w.restart()
+		other := w.post("as old as what was deleted")
+		other.Retry = true
+		w.fails(fault.Unavailable, other)
+	})
+}
+
 func TestOnePersonsIdsAreNotAnothers(t *testing.T) {
 	in(t, func(w *world) {
 		a := w.post("a")

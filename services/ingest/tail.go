@@ -1,9 +1,13 @@
 package ingest
 
 import (
+	"bytes"
+	"cmp"
+	"slices"
 	"time"
 
 	"github.com/canopychat/canopy/schemas/chat"
+	"github.com/canopychat/canopy/schemas/event"
 	"github.com/canopychat/canopy/streams/bus"
 )
 
@@ -11,10 +15,12 @@ import (
 const maxTailIDs = 1 << 19
 
 // reach says how far back a search must go: to everything after a seq, or, when since is not zero, to
-// everything that was stored since then.
+// everything that was stored since then. alone: the store cannot be asked, so that what was erased from the
+// log because it was deleted is not known by anybody.
 type reach struct {
 	after chat.Seq
 	since time.Time
+	alone bool
 }
 
 // tail is what is known of the end of one workspace's log: the Msg-Ids of all after from, up to through.
@@ -29,6 +35,14 @@ type tail struct {
 	ids       map[uint64]chat.Seq // hash of a Msg-Id → the first seq after from that has it
 	full      bool                // there is more after through, which has no room here
 	reachedAt time.Time           // when the last reading began that ended at the log's end
+	erasedAt  time.Time           // nothing that was stored later was deleted, and perhaps erased from the log
+	marks     []mark              // the first entry of each batch: when about a seq was stored
+}
+
+// mark is when an event was stored.
+type mark struct {
+	seq chat.Seq
+	at  time.Time
 }
 
 // step is what is to be done about a question.
@@ -51,9 +65,9 @@ func (t *tail) judge(hash uint64, r reach, now time.Time, fresh time.Duration) (
 		return found, seq
 	}
 	switch {
-	case !t.full && false:
+	case !t.full && now.Sub(t.reachedAt) > fresh:
 		return read, 0
-	case !t.whole:
+	case !t.whole, r.alone && (t.full || t.misses(r)):
 		return unknowable, 0
 	case t.full:
 		return scan, 0
@@ -74,6 +88,11 @@ func (t *tail) reaches(r reach) bool {
 	return !t.fromAt.IsZero() && !r.since.Before(t.fromAt)
 }
 
+// misses reports whether something within r may have been erased from the log before it was read.
+func (t *tail) misses(r reach) bool {
+	return !t.erasedAt.IsZero() && (r.since.IsZero() || !t.erasedAt.Before(r.since))
+}
+
 // begin makes the tail an empty one after from.
 func (t *tail) begin(from chat.Seq, fromAt time.Time, whole bool) {
 	*t = tail{limit: t.limit, begun: true, from: from, fromAt: fromAt, whole: whole, through: from, ids: map[uint64]chat.Seq{}}
@@ -87,12 +106,16 @@ func (t *tail) merge(b bus.Batch, hash func(string) uint64, began time.Time) (ov
 			t.fromAt = b.Entries[0].At
 		}
 	}
+	if len(b.Entries) > 0 {
+		t.marks = append(t.marks, mark{b.Entries[0].Seq, b.Entries[0].At})
+	}
 	for _, e := range b.Entries {
 		if len(t.ids) >= t.limit {
 			t.full = true
 			return true
 		}
 		t.through = max(t.through, e.Seq)
+		t.noteDelete(e)
 		if e.MsgID == "" {
 			continue
 		}
@@ -105,6 +128,25 @@ func (t *tail) merge(b bus.Batch, hash func(string) uint64, began time.Time) (ov
 		return true
 	}
 	return false
+}
+
+// noteDelete keeps in mind that a message after from was deleted: it may have been erased before it was read.
+func (t *tail) noteDelete(e bus.Entry) {
+	if !bytes.Contains(e.Payload, []byte(event.MessageDeleted)) { // to parse each would cost more than the reading
+		return
+	}
+	deleted, err := event.Parse(e.Payload)
+	if err != nil || deleted.Kind != event.MessageDeleted || deleted.MessageSeq <= t.from {
+		return
+	}
+	at := e.At
+	i, _ := slices.BinarySearchFunc(t.marks, deleted.MessageSeq+1, func(m mark, seq chat.Seq) int { return cmp.Compare(m.seq, seq) })
+	if i < len(t.marks) {
+		at = t.marks[i].at
+	}
+	if at.After(t.erasedAt) {
+		t.erasedAt = at
+	}
 }
 
 // prune makes room in a full tail by forgetting what is in the store up to after.

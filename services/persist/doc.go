@@ -5,12 +5,14 @@
 // parked with its reason and stops nothing, and that an outage of the store parks nothing and gives nothing
 // up: the batch is held until the store is back. It records in the store how far each shard has been
 // applied, which is where history goes on with the log itself.
+// When a delete is in the store, the texts of its message, of the post and of all its edits, are erased from the
+// log as well: a replay must not say what a delete took back.
 //
 // The process may die between any two lines:
 //
 //	before Apply            the server delivers the batch again, to anybody
 //	during Apply            the same; applying a part twice changes nothing (store.Messages)
-//	after Apply, before ack the same
+//	after Apply, before ack the same; erasing what is erased changes nothing
 //	after ack, before       the recorded progress is lower than the true one, so that history reads more
 //	NoteProgress            of the log than it must; the next one who notes it catches up
 //

@@ -28,10 +28,17 @@ type Source interface {
 	Floor(ctx context.Context, shard streams.Shard) (chat.Seq, error)
 }
 
+// Log is the log itself; *bus.Log is one. What a deleted message said is erased there, too.
+type Log interface {
+	Read(ctx context.Context, q bus.ReadQuery) (bus.Batch, error)
+	Erase(ctx context.Context, shard streams.Shard, seq chat.Seq) error
+}
+
 // Config is what a Persister is made of.
 type Config struct {
 	Store  Store
 	Source Source
+	Log    Log          // nil: deleted texts stay in the log until it drops them by age
 	Shards int          // 0: streams.Shards
 	Logger *slog.Logger // nil: slog.Default
 }
@@ -40,6 +47,7 @@ type Config struct {
 type Persister struct {
 	store  Store
 	source Source
+	bodies Log
 	shards int
 	log    *slog.Logger
 }
@@ -52,7 +60,7 @@ func New(cfg Config) *Persister {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.Default()
 	}
-	return &Persister{store: cfg.Store, source: cfg.Source, shards: cfg.Shards, log: cfg.Logger}
+	return &Persister{store: cfg.Store, source: cfg.Source, bodies: cfg.Log, shards: cfg.Shards, log: cfg.Logger}
 }
 
 // apply is one attempt at a batch. Its outcomes are in the order of the batch. The error is Unavailable:
@@ -75,13 +83,16 @@ func (p *Persister) apply(ctx context.Context, batch []bus.Delivery) ([]bus.Outc
 		return outcomes, nil
 	}
 	err := p.store.Apply(ctx, events)
-	if err == nil {
-		return outcomes, nil
-	}
-	if outage(ctx, err) {
+	if err != nil && outage(ctx, err) {
 		return nil, hold(fmt.Errorf("apply %d events: %w", len(events), err))
 	}
-	return p.applyEach(ctx, attempt{events: events, places: places, outcomes: outcomes, err: err})
+	a := attempt{events: events, places: places, outcomes: outcomes, shard: batch[0].Place.Shard, err: err}
+	if err != nil {
+		if outcomes, err = p.applyEach(ctx, a); err != nil {
+			return nil, err
+		}
+	}
+	return p.eraseDeleted(ctx, a)
 }
 
 // attempt is a batch that the store refused as a whole.
@@ -89,6 +100,7 @@ type attempt struct {
 	events   []event.Stored
 	places   []int
 	outcomes []bus.Outcome
+	shard    streams.Shard
 	err      error
 }
 

@@ -79,7 +79,11 @@ func Dial(cfg DialConfig) (*Conn, error) {
 		nats.CustomReconnectDelay(reconnectDelay),
 		nats.ConnectHandler(func(*nats.Conn) { close(c.up) }),
 		nats.ReconnectHandler(c.reconnected),
-		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) { c.log.Warn("NATS connection lost", "err", err) }),
+		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
+			if err != nil { // nil: we closed it
+				c.log.Warn("NATS connection lost", "err", err)
+			}
+		}),
 		nats.ReconnectErrHandler(func(_ *nats.Conn, err error) { c.log.Debug("NATS does not answer", "err", err) }),
 		nats.ErrorHandler(c.failed),
 		nats.ClosedHandler(func(*nats.Conn) { close(c.closed) }),
