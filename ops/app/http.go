@@ -34,7 +34,11 @@ type listener struct {
 
 // listen takes the public address first: a port that is taken is known before a server starts.
 func (a *App) listen(context.Context) error {
-	l, err := bind(a.cfg.Listen)
+	address := a.cfg.Listen
+	if !a.has(RoleAPI) {
+		address = a.cfg.Edge.Listen
+	}
+	l, err := bind(address)
 	if err != nil {
 		return err
 	}

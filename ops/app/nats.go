@@ -29,8 +29,10 @@ const (
 	attemptPause = 500 * time.Millisecond
 )
 
-func (a *App) login() natsd.Login  { return natsd.Login{User: userApp, Password: a.folder.secrets.App} }
-func (a *App) system() natsd.Login { return natsd.Login{User: userSystem, Password: a.folder.secrets.System} }
+func (a *App) login() natsd.Login { return natsd.Login{User: userApp, Password: a.folder.secrets.App} }
+func (a *App) system() natsd.Login {
+	return natsd.Login{User: userSystem, Password: a.folder.secrets.System}
+}
 
 func (a *App) startHub(ctx context.Context) error {
 	a.hub = natsd.NewHub(natsd.HubConfig{

@@ -271,12 +271,12 @@ func TestStreams(t *testing.T) {
 	run(0, "max_age: 259200000000000 -> 3600000000000", "", "streams", "plan", "--set", "streams.max_age=1h", "--force")
 }
 
-func TestSeedOfAnUnknownDirectory(t *testing.T) {
+func TestCtrlCStopsSeed(t *testing.T) {
 	data := deployment(t, streamstest.Options{})
 	c := command{signals: make(chan os.Signal, 1)}
 	c.signals <- os.Interrupt
 	code, _, stderr := c.run("seed", "--data", data, "--users", "1")
-	if code != 1 || !strings.Contains(stderr, "canopy: seed was stopped; run it again to go on") {
+	if code != 1 || !strings.Contains(stderr, "canopy: stopped before it was done; run it again to go on") {
 		t.Errorf("%d %s", code, stderr)
 	}
 }

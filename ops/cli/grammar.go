@@ -89,7 +89,7 @@ type edgeCmd struct {
 
 // Help is shown by canopy edge --help.
 func (edgeCmd) Help() string {
-	return `It serves GET /socket and looks for its leaf at nats://127.0.0.1:4223 (leaf.url).` + roleHelp
+	return `It serves GET /socket at 127.0.0.1:8081 (edge.listen, or --listen) and looks for its leaf at nats://127.0.0.1:4223 (leaf.url).` + roleHelp
 }
 
 type apiCmd struct {
@@ -121,7 +121,14 @@ func (c hubCmd) Run(s *session) error {
 
 func (c leafCmd) Run(s *session) error { return s.serve(c.process, nil, []app.Role{app.RoleLeaf}) }
 
-func (c edgeCmd) Run(s *session) error { return s.serve(c.process, nil, []app.Role{app.RoleEdge}) }
+// Run gives --listen the meaning that it has for this role alone.
+func (c edgeCmd) Run(s *session) error {
+	var listen []config.Flag
+	if c.Listen != "" {
+		listen, c.Listen = []config.Flag{{Name: "--listen", Key: "edge.listen", Value: c.Listen}}, ""
+	}
+	return s.serve(c.process, listen, []app.Role{app.RoleEdge})
+}
 
 func (c apiCmd) Run(s *session) error { return s.serve(c.process, nil, []app.Role{app.RoleAPI}) }
 

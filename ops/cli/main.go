@@ -128,6 +128,9 @@ func (s System) exitCode(err error) int {
 	if err == nil {
 		return 0
 	}
+	if errors.Is(err, context.Canceled) {
+		err = errors.New("stopped before it was done; run it again to go on")
+	}
 	fmt.Fprintln(s.Stderr, "canopy: "+strings.TrimSpace(err.Error()))
 	var problem *config.Problem
 	if errors.As(err, &problem) {

@@ -1,8 +1,6 @@
 package cli
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"runtime"
@@ -78,10 +76,7 @@ func (c seedCmd) Run(s *session) error {
 			return err
 		}
 	}
-	switch {
-	case errors.Is(err, context.Canceled):
-		return errors.New("seed was stopped; run it again to go on")
-	case fault.Is(err, fault.NotFound):
+	if fault.Is(err, fault.NotFound) {
 		return config.Problemf("there is no workspace %s at %s", o.Workspace, d.Where())
 	}
 	return err

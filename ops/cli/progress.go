@@ -51,11 +51,12 @@ type lineProgress struct {
 	what        string
 	done, total int
 	shown       time.Time
+	last        int // done when it was shown; -1: not yet
 }
 
 // Begin is of ctl.Progress.
 func (p *lineProgress) Begin(what string, total int) {
-	*p = lineProgress{to: p.to, what: what, total: total, shown: time.Now()}
+	*p = lineProgress{to: p.to, what: what, total: total, shown: time.Now(), last: -1}
 }
 
 // Add is of ctl.Progress.
@@ -68,8 +69,13 @@ func (p *lineProgress) Add(n int) {
 }
 
 // End is of ctl.Progress.
-func (p *lineProgress) End() { p.line() }
+func (p *lineProgress) End() {
+	if p.last != p.done {
+		p.line()
+	}
+}
 
 func (p *lineProgress) line() {
+	p.last = p.done
 	fmt.Fprintf(p.to, "canopy: %s: %s of %s\n", p.what, grouped(p.done), grouped(p.total))
 }

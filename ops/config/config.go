@@ -54,6 +54,7 @@ type Streams struct {
 
 // Edge is what serves sockets.
 type Edge struct {
+	Listen         string        `conf:"listen" is:"address"`         // of sockets, where this role runs without the api; with it they share the Listen above
 	Heartbeat      time.Duration `conf:"heartbeat"`                   // silence after which a client is pinged
 	DrainSpread    time.Duration `conf:"drain_spread"`                // when it stops, clients come back at a random moment of this span
 	StallTimeout   time.Duration `conf:"stall_timeout"`               // how long a socket may take none of the bytes that wait for it
@@ -110,6 +111,7 @@ func (c Config) WithDefaults(l Layout) Config {
 	}
 	or(&c.Streams.MaxBytes, 8<<30)
 
+	or(&c.Edge.Listen, "127.0.0.1:8081") // beside the api's
 	or(&c.Edge.Heartbeat, 30*time.Second)
 	or(&c.Edge.DrainSpread, 5*time.Second)
 	or(&c.Edge.StallTimeout, 3*time.Minute)

@@ -92,7 +92,7 @@ func fromEnv(env func(string) string) Deployment {
 const connectBudget = 3 * time.Second
 
 // Connect reaches the deployment. The caller closes the connection. The error says in one line what to do; it is a
-// *config.Problem when the credentials are refused or cannot be read.
+// *config.Problem when the credentials are refused or cannot be read, and ctx's own when that ended.
 func (d Deployment) Connect(ctx context.Context, log *slog.Logger) (*bus.Conn, error) {
 	options, err := d.login.options()
 	if err != nil {
@@ -112,6 +112,9 @@ func (d Deployment) Connect(ctx context.Context, log *slog.Logger) (*bus.Conn, e
 	defer cancel()
 	if err := conn.Ready(waiting); err != nil {
 		conn.Close()
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
 		return nil, d.unreachable(err)
 	}
 	return conn, nil
