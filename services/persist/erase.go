@@ -2,13 +2,21 @@ package persist
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"time"
 
 	"github.com/canopychat/canopy/schemas/chat"
 	"github.com/canopychat/canopy/schemas/event"
 	"github.com/canopychat/canopy/streams"
 	"github.com/canopychat/canopy/streams/bus"
 )
+
+// errUnderWay says that an event which is to be erased may not be in the store yet.
+var errUnderWay = errors.New("another batch still holds what is to be erased")
+
+// eraseAgain is when a delete whose texts could not be erased comes again.
+const eraseAgain = time.Second
 
 // eraseDeleted takes the texts of deleted messages out of the log. It comes after Apply, so that whoever no longer
 // finds a message in the log finds its place in the store. A delete whose texts could not be erased comes again.
@@ -21,40 +29,64 @@ func (p *Persister) eraseDeleted(ctx context.Context, a attempt) ([]bus.Outcome,
 		if e.Kind != event.MessageDeleted || !e.Known() || *outcome != bus.Done() {
 			continue
 		}
-		if err := p.erase(ctx, e, a.shard); err != nil {
-			p.log.Warn("what a deleted message said is not erased yet", "shard", a.shard, "seq", e.Seq, "err", err)
-			*outcome = bus.Retry(0)
+		err := p.erase(ctx, e, a.shard)
+		if err == nil {
+			continue
 		}
+		if !errors.Is(err, errUnderWay) {
+			p.log.Warn("what a deleted message said is not erased yet", "shard", a.shard, "seq", e.Seq, "err", err)
+		}
+		*outcome = bus.Retry(eraseAgain)
 	}
 	return a.outcomes, nil
 }
 
-// erase looks at everything of the delete's channel from its message on, because edits hold texts too. What is
-// of another channel, or no text, stays: a delete that somebody put into the log by hand erases nothing else.
+// erase takes what a deleted message said out of the log, once all of it is acknowledged: before that the server
+// may have to deliver it again to whoever brings it into the store.
 func (p *Persister) erase(ctx context.Context, deleted *event.Stored, shard streams.Shard) error {
+	texts, err := p.textsOf(ctx, deleted, shard)
+	if err != nil || len(texts) == 0 {
+		return err
+	}
+	floor, err := p.source.Floor(ctx, shard)
+	if err != nil {
+		return fmt.Errorf("floor of the consumer: %w", err)
+	}
+	if floor < texts[len(texts)-1] {
+		return errUnderWay
+	}
+	for _, seq := range texts {
+		if err := p.bodies.Erase(ctx, shard, seq); err != nil {
+			return fmt.Errorf("erase %d: %w", seq, err)
+		}
+	}
+	return nil
+}
+
+// textsOf looks at everything of the delete's channel from its message on, because edits hold texts too. What is
+// of another channel, or no text, is left out: a delete that somebody put into the log by hand erases nothing else.
+func (p *Persister) textsOf(ctx context.Context, deleted *event.Stored, shard streams.Shard) (texts []chat.Seq, err error) {
 	channel, err := streams.ChatSubject(shard, deleted.WorkspaceID, deleted.ChannelID)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	q := bus.ReadQuery{Shard: shard, Filter: channel, From: deleted.MessageSeq}
 	for q.From < deleted.Seq {
 		batch, err := p.bodies.Read(ctx, q)
 		if err != nil {
-			return fmt.Errorf("read the channel from %d: %w", q.From, err)
+			return nil, fmt.Errorf("read the channel from %d: %w", q.From, err)
 		}
 		for _, entry := range batch.Entries {
 			q.From = entry.Seq + 1
 			if entry.Seq < deleted.Seq && saidBy(entry) == deleted.MessageSeq {
-				if err := p.bodies.Erase(ctx, shard, entry.Seq); err != nil {
-					return fmt.Errorf("erase %d: %w", entry.Seq, err)
-				}
+				texts = append(texts, entry.Seq)
 			}
 		}
 		if batch.Pending == 0 || len(batch.Entries) == 0 {
-			return nil
+			break
 		}
 	}
-	return nil
+	return texts, nil
 }
 
 // saidBy is the message whose text an entry holds; 0: it holds none.
