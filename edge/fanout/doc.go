@@ -11,7 +11,7 @@
 //	                 if not, what lies between is read from the log first
 //	every few s      what the log holds since the last proof is read again; the feed must have got all of it
 //	each signal      (a reconnect, a new stream leader, the hub's link back, a subscription that overflowed)
-//	                 the feed shows nothing more until the log was asked again
+//	                 the feed shows nothing more until it has what the stream's leader has
 //
 // What is found missing after the newest entry is read from the log and appended. What is found missing
 // before it cannot be shown in order any more: the feed starts a new generation, and its sessions are told

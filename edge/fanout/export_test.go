@@ -38,7 +38,7 @@ func (t *Tracker) Note(ch chat.ChannelID, seq, before chat.Seq, shown bool) chat
 }
 func (t *Tracker) Prove(seq chat.Seq) { t.prove(seq) }
 func (t *Tracker) Differs(seqs []chat.Seq, through chat.Seq) (chat.Seq, bool) {
-	return t.differs(seqs, through)
+	return t.differs(seqs, through, func(chat.Seq) bool { return false })
 }
 func (t *Tracker) State() (head, proved chat.Seq, unproved int) {
 	return t.head, t.proved, len(t.since)

@@ -298,3 +298,29 @@ func TestWhatCameIsNotKeptForEverWhenProofsFail(t *testing.T) {
 		}
 	})
 }
+
+// A workspace that is never quiet is proved as well, and what is lost in it is found.
+func TestAProofNeedsNoQuiet(t *testing.T) {
+	inWorld(t, fanout.Config{ProveEvery: time.Second}, func(t *testing.T, w *world) {
+		f := w.open()
+		busy := func() {
+			for i := range 4000 {
+				w.say(chat.ChannelID(fmt.Sprint("c", i%3)), "x")
+				time.Sleep(time.Millisecond)
+				if n := f.Unproved(); n > 3000 {
+					t.Fatalf("%d messages are not proved", n)
+				}
+				if f.Reach().Generation > 0 {
+					return
+				}
+			}
+		}
+		busy()
+		wantHoles(t, f, 0)
+		w.with(func() { w.log = w.log[len(w.log)-1:] })
+		w.loseNext(1)
+		w.say("quiet", "lost")
+		busy()
+		wantHoles(t, f, 1)
+	})
+}

@@ -133,6 +133,22 @@ func TestRunEndsWhenSignalsCannotBeWatched(t *testing.T) {
 		default:
 			t.Fatal("Run goes on, blind")
 		}
+		// It may be started again.
+		ctx, stop := context.WithCancel(t.Context())
+		go func() { ended <- feeds.Run(ctx) }()
+		synctest.Wait()
+		f, err := feeds.Acquire(t.Context(), place)
+		if err != nil {
+			t.Fatal(err)
+		}
+		h.say("c1", "x")
+		if f.Reach().Head != 1 {
+			t.Errorf("%+v", f.Reach())
+		}
+		stop()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
 	})
 }
 

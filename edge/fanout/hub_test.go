@@ -221,7 +221,7 @@ func (h *hub) LastBefore(_ context.Context, _ streams.Shard, subjects []string, 
 			last[m.subject] = m.Seq
 		}
 	}
-	if len(last) == 0 && (len(replica) == 0 || replica[len(replica)-1].Seq < upTo) && len(replica) < len(h.log) {
+	if len(replica) < len(h.log) && (len(replica) == 0 || replica[len(replica)-1].Seq < upTo) {
 		return nil, bus.Unavailable(errors.New("behind"))
 	}
 	return last, h.failed

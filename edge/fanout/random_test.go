@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -19,7 +18,7 @@ import (
 // the log fails, its replicas lag, and signals come or do not. Every reader, from whatever position, ends with exactly
 // what the log holds after it, in order and with the right prev; or saw a new generation.
 func TestEveryReaderEndsWithTheLog(t *testing.T) {
-	for seed := range uint64(60) {
+	for seed := range uint64(30) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			cfg := fanout.Config{RingEntries: 5 + int(seed%7)*20, ProveEvery: time.Duration(1+seed%5) * time.Second}
 			inWorld(t, cfg, func(t *testing.T, w *world) { w.disturbed(t, rand.New(rand.NewPCG(seed, 7)), seed%3) })
@@ -38,15 +37,16 @@ func (w *world) disturbed(t *testing.T, dice *rand.Rand, trouble uint64) {
 		pause := time.Duration(1+dice.IntN(3000)) * time.Millisecond
 		all.Go(func() { readers[i].follow(t, pause, done) })
 	}
-	bad := 0.02 * float64(trouble) // of the messages
+	bad := 0.02 * float64(trouble)                    // of the messages
+	theirs := rand.New(rand.NewPCG(dice.Uint64(), 8)) // the hub's, guarded by its mu
 	w.with(func() {
 		w.fates = func(bus.Republished) fate {
-			if dice.Float64() < bad {
-				return []fate{lost, twice, late}[dice.IntN(3)]
+			if theirs.Float64() < bad {
+				return []fate{lost, twice, late}[theirs.IntN(3)]
 			}
 			return arrives
 		}
-		w.lag = func() int { return dice.IntN(1 + 3*int(trouble)) }
+		w.lag = func() int { return theirs.IntN(1 + 3*int(trouble)) }
 	})
 	for i := range 400 {
 		w.something(dice, i)
@@ -137,8 +137,7 @@ func (r *reader) wantInOrder(t *testing.T, w *world) {
 			t.Fatalf("%d after %d", seq, before)
 		}
 		before = seq
-		// After something was lost a prev may name the message before the lost one.
-		if !inLog[l] && !slices.ContainsFunc(w.log, func(m stored) bool { return m.Seq == seq }) {
+		if !inLog[l] { // also the prev: of a channel nothing is shown after something of it was lost
 			t.Fatalf("%s is not in the log", l)
 		}
 	}

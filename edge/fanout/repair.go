@@ -228,12 +228,23 @@ func (f *Feed) compareBatch(batch bus.Batch) (next chat.Seq, ok bool) {
 	} else if n := len(seqs); n > 0 {
 		through = seqs[n-1]
 	}
-	if seq, found := f.tracker.differs(seqs, through); found {
+	if seq, found := f.tracker.differs(seqs, through, f.erased); found {
 		f.lose(seq)
 		return 0, false
 	}
 	f.tracker.prove(through)
 	return next, true
+}
+
+// erased reports whether the log may lack a message that was taken, under mu: what a delete took back is erased from
+// it, and what left the ring since, or is nothing to show, is not looked at.
+func (f *Feed) erased(seq chat.Seq) bool {
+	e := f.ring.find(seq)
+	if e == nil {
+		return true
+	}
+	_, gone := f.deleted[e.textOf()]
+	return gone
 }
 
 // expect reads the log when a message that it shows has still not come.
@@ -262,27 +273,28 @@ func (f *Feed) compare(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	_, last, err := f.log.Bounds(ctx, f.place.Shard)
-	if err != nil {
-		return err
-	}
-	for {
-		f.mu.Lock()
-		from, upTo := f.tracker.proved, f.tracker.head
-		if upTo > last || (upTo > end && upTo > from) {
-			// The newest message that was shown is not in the log, and it cannot be too old for it.
-			f.lose(upTo)
-			f.mu.Unlock()
-			return nil
+	upTo := f.Reach().Head
+	if upTo > end {
+		// The newest message that was shown is not there: it is too old, or was never stored.
+		_, last, err := f.log.Bounds(ctx, f.place.Shard)
+		if err != nil {
+			return err
 		}
-		if from >= min(upTo, end) {
-			f.want = max(f.want, end)
-			f.audit = false
-			f.state = min(f.state, repairing)
-			f.mu.Unlock()
-			return nil
+		f.mu.Lock()
+		never := upTo > last || upTo > f.tracker.proved
+		if never {
+			f.lose(upTo)
 		}
 		f.mu.Unlock()
+		if never {
+			return nil
+		}
+	}
+	for {
+		from, done := f.compared(min(upTo, end), end)
+		if done {
+			return nil
+		}
 		batch, err := f.read(ctx, from)
 		if err != nil {
 			return err
@@ -298,6 +310,18 @@ func (f *Feed) compare(ctx context.Context) error {
 			return nil
 		}
 	}
+}
+
+// compared is how far the feed is proved. When that is far enough, what follows up to the log's end is wanted.
+func (f *Feed) compared(enough, end chat.Seq) (proved chat.Seq, done bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if done = f.tracker.proved >= enough; done {
+		f.want = max(f.want, end)
+		f.audit = false
+		f.state = min(f.state, repairing)
+	}
+	return f.tracker.proved, done
 }
 
 // read is the events of the workspace after a position.

@@ -92,6 +92,23 @@ func TestAReplacedEntryIsSeenByWhoReadsLater(t *testing.T) {
 	}
 }
 
+// after is what a plain list says.
+func after(list []*fanout.Entry, pos chat.Seq, limit int) (found []*fanout.Entry) {
+	for _, e := range list {
+		if e.Seq > pos && len(found) < limit {
+			found = append(found, e)
+		}
+	}
+	return found
+}
+
+func sizeOf(list []*fanout.Entry) (n int) {
+	for _, e := range list {
+		n += len(e.Frame)
+	}
+	return n
+}
+
 // The ring is compared with a plain list, whatever is done to it; what was read stays as it was read.
 func TestARingIsAListThatForgets(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
@@ -102,12 +119,7 @@ func TestARingIsAListThatForgets(t *testing.T) {
 		type reading struct{ got, copied []*fanout.Entry }
 		var readings []reading
 		floor, head := chat.Seq(5), chat.Seq(5)
-		size := func() (n int) {
-			for _, e := range list {
-				n += len(e.Frame)
-			}
-			return n
-		}
+		size := func() int { return sizeOf(list) }
 		append1 := func() {
 			head += chat.Seq(rapid.IntRange(1, 3).Draw(t, "step"))
 			e := entry(head, rapid.IntRange(1, 100).Draw(t, "size"))
@@ -126,26 +138,17 @@ func TestARingIsAListThatForgets(t *testing.T) {
 			"skip": func(*rapid.T) { head++; r.Skip(head) },
 			"replace": func(t *rapid.T) {
 				seq := chat.Seq(rapid.Uint64Range(0, uint64(head)+2).Draw(t, "seq"))
-				for i, e := range list {
-					if e.Seq == seq {
-						list[i] = entry(seq, rapid.IntRange(1, 9).Draw(t, "size"))
-						r.Replace(list[i])
-						return
-					}
+				e := entry(seq, rapid.IntRange(1, 9).Draw(t, "size"))
+				r.Replace(e)
+				if i := slices.IndexFunc(list, func(e *fanout.Entry) bool { return e.Seq == seq }); i >= 0 {
+					list[i] = e
 				}
-				r.Replace(entry(seq, 1))
 			},
 			"read": func(t *rapid.T) {
 				pos := chat.Seq(rapid.Uint64Range(0, uint64(head)+2).Draw(t, "pos"))
 				limit := rapid.IntRange(0, 200).Draw(t, "limit")
-				var want []*fanout.Entry
-				for _, e := range list {
-					if e.Seq > pos && len(want) < limit {
-						want = append(want, e)
-					}
-				}
 				got := r.After(pos, limit)
-				if !slices.Equal(got, want) {
+				if want := after(list, pos, limit); !slices.Equal(got, want) {
 					t.Fatalf("after %d: %v, want %v", pos, seqsOf(got), seqsOf(want))
 				}
 				readings = append(readings, reading{got, slices.Clone(got)})

@@ -93,18 +93,22 @@ func (t *tracker) prove(seq chat.Seq) {
 }
 
 // differs is the first message in which the feed and the log are not the same: one that was not taken, or one
-// that was and that the log does not hold. seqs are all that the log holds after proved up to through.
-func (t *tracker) differs(seqs []chat.Seq, through chat.Seq) (chat.Seq, bool) {
-	for i, seq := range seqs {
-		if i >= len(t.since) || t.since[i] > seq {
+// that was taken, that the log does not hold, and that was not erased. seqs are all that the log holds after
+// proved up to through.
+func (t *tracker) differs(seqs []chat.Seq, through chat.Seq, erased func(chat.Seq) bool) (chat.Seq, bool) {
+	i := 0
+	for _, seq := range t.since {
+		switch {
+		case i < len(seqs) && seqs[i] < seq:
+			return seqs[i], true
+		case i < len(seqs) && seqs[i] == seq:
+			i++
+		case seq <= through && !erased(seq):
 			return seq, true
 		}
-		if t.since[i] < seq {
-			return t.since[i], true
-		}
 	}
-	if n := len(seqs); n < len(t.since) && t.since[n] <= through {
-		return t.since[n], true
+	if i < len(seqs) {
+		return seqs[i], true
 	}
 	return 0, false
 }
