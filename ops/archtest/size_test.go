@@ -26,7 +26,7 @@ var larger = []struct {
 	upTo int
 	why  string
 }{
-	{"edge/gateway", 2000, "loops and sockets are one machine with one owner of every field; its pure parts are edge/session and edge/fanout already"},
+	{"edge/gateway", 1600, "loops and rooms are one machine with one owner of every field; its pure and its portable parts are edge/session, edge/fanout and edge/poll already"},
 }
 
 // forTests are packages that only tests import: a package's size is no matter there, as in a test file.
