@@ -31,9 +31,7 @@ func newCast(users, channels int) cast {
 		u := seedUser{login: fmt.Sprintf("user%04d", n+1), in: []int{0}}
 		r := randomOf(forUsers, n)
 		u.name = givenNames[r.IntN(len(givenNames))] + " " + familyNames[r.IntN(len(familyNames))]
-		for _, channel := range pickChannels(r, n, users, channels) {
-			u.in = append(u.in, channel)
-		}
+		u.in = append(u.in, pickChannels(r, n, users, channels)...)
 		for _, channel := range u.in {
 			c.members[channel] = append(c.members[channel], n)
 		}

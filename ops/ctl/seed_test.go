@@ -28,7 +28,7 @@ import (
 
 const (
 	workspace chat.WorkspaceID = "w1"
-	shard                      = 2
+	shard     streams.Shard    = 2
 )
 
 // directory is a small directory: what is imported exists once.

@@ -54,7 +54,7 @@ var (
 	// ErrBadBody says that a message's text is empty, too long or not text.
 	ErrBadBody = errors.New("a body is 1 to 16384 bytes of UTF-8 without NUL, and not only white space")
 	// ErrBadEmoji says that a reaction is not a short text.
-	ErrBadEmoji = errors.New("an emoji is 1 to 64 bytes of UTF-8 without white space, control characters or '/', and not . or ..")
+	ErrBadEmoji = errors.New("an emoji is neither . nor .. but 1 to 64 bytes of UTF-8 without white space, control characters or '/'")
 )
 
 // ParseClientMsgID checks s. The error is ErrBadClientMsgID.

@@ -14,7 +14,7 @@ import (
 const (
 	// The window that answers without the store grows from the log's end backwards until it holds the page.
 	windowFirst chat.Seq = 4096 // positions of the shard
-	windowGrow           = 16   // at each step: four reach sixteen million
+	windowGrow  chat.Seq = 16   // at each step: four reach sixteen million
 )
 
 var errTooLong = errors.New("the channel's part of the log is too long to be read for a page")

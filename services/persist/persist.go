@@ -88,7 +88,7 @@ func (p *Persister) apply(ctx context.Context, batch []bus.Delivery) ([]bus.Outc
 	}
 	a := attempt{events: events, places: places, outcomes: outcomes, shard: batch[0].Place.Shard, err: err}
 	if err != nil {
-		if outcomes, err = p.applyEach(ctx, a); err != nil {
+		if _, err = p.applyEach(ctx, a); err != nil {
 			return nil, err
 		}
 	}

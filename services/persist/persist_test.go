@@ -220,7 +220,7 @@ func TestProgressIsRecordedAtABoundedRate(t *testing.T) {
 		src = &script{floor: 9}
 		s = &memoryStore{}
 		run(t, s, src, time.Minute)
-		if fmt.Sprint(s.noted) != "[9]" || s.notedAt[0].Sub(time.Now()) > -time.Second {
+		if fmt.Sprint(s.noted) != "[9]" || time.Until(s.notedAt[0]) > -time.Second {
 			t.Errorf("progress %v", s.noted)
 		}
 	})

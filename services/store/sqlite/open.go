@@ -22,6 +22,7 @@ const (
 	readTurn   = time.Second           // the same for reading, which waits only while a file is recovered or closed
 	lockWait   = 10 * time.Second      // how long a write waits for other processes in all
 	walRemains = 32 << 20              // bytes that the write-ahead log may keep on disk when it is empty
+	readCache  = 512                   // KiB of pages that a connection for reading keeps; the system's cache has the rest
 )
 
 // database is one file.
@@ -47,7 +48,7 @@ func open(ctx context.Context, path string, migrations fs.FS) (*database, error)
 	if d.writer, err = connect(path, 1, "_txlock=immediate"); err != nil {
 		return nil, fmt.Errorf("open %s: %w", path, err)
 	}
-	if d.reader, err = connect(path, readers, fmt.Sprintf("_pragma=query_only(1)&_pragma=busy_timeout(%d)", readTurn.Milliseconds())); err != nil {
+	if d.reader, err = connect(path, readers, fmt.Sprintf("_pragma=query_only(1)&_pragma=busy_timeout(%d)&_pragma=cache_size(-%d)", readTurn.Milliseconds(), readCache)); err != nil {
 		return nil, errors.Join(fmt.Errorf("open %s: %w", path, err), d.writer.Close())
 	}
 	return d, nil
