@@ -101,8 +101,8 @@ func TestHelp(t *testing.T) {
 	}
 }
 
-// serving is a deployment that runs until it is told to stop.
-func serving(got *cli.Serving) cli.Serve {
+// serving is a deployment that runs until it is told to stop, which happens when it serves.
+func serving(got *cli.Serving, signals chan<- os.Signal) cli.Serve {
 	return func(ctx context.Context, what cli.Serving, ready func(app.Running)) error {
 		*got = what
 		r := app.Running{
@@ -115,20 +115,16 @@ func serving(got *cli.Serving) cli.Serve {
 			r.Workspace, r.Logins, r.HTTP = app.Workspace{}, nil, ""
 		}
 		ready(r)
+		signals <- os.Interrupt
 		<-ctx.Done()
 		return nil
 	}
 }
 
-func interrupted() chan os.Signal {
-	signals := make(chan os.Signal, 1)
-	signals <- os.Interrupt
-	return signals
-}
-
 func TestUp(t *testing.T) {
 	var got cli.Serving
-	c := command{serve: serving(&got), signals: interrupted(), environ: []string{"CANOPY_REGION=eu2"}}
+	signals := make(chan os.Signal, 1)
+	c := command{serve: serving(&got, signals), signals: signals, environ: []string{"CANOPY_REGION=eu2"}}
 	code, stdout, stderr := c.run("up", "--data", "d", "--listen", "127.0.0.1:0", "--empty", "--no-limits", "--sync-always", "--set", "Edge.Heartbeat=7s", "--set", "listen=127.0.0.1:9")
 	if code != 0 {
 		t.Errorf("%d %s", code, stderr)
@@ -149,7 +145,8 @@ func TestUp(t *testing.T) {
 func TestRoles(t *testing.T) {
 	for _, role := range app.AllRoles {
 		var got cli.Serving
-		code, stdout, stderr := command{serve: serving(&got), signals: interrupted()}.run(string(role))
+		signals := make(chan os.Signal, 1)
+		code, stdout, stderr := command{serve: serving(&got, signals), signals: signals}.run(string(role))
 		if code != 0 || !strings.HasPrefix(stdout, "canopy "+string(role)+" serves\n") {
 			t.Errorf("%s: %d %s %s", role, code, stdout, stderr)
 		}
