@@ -19,6 +19,8 @@ import (
 const (
 	// DefaultPause is the least time between two fetches of keys when the config does not say.
 	DefaultPause = 5 * time.Second
+	// failedPause is the least time to the next fetch after one that failed: people wait for it.
+	failedPause = 250 * time.Millisecond
 	// fetchBudget is how long one fetch of keys may take.
 	fetchBudget = 3 * time.Second
 	// leeway is how far the clocks of two machines may be apart.
@@ -42,7 +44,7 @@ type VerifierConfig struct {
 
 // Verifier checks tokens with public keys that it keeps. It fetches keys when a token names one that it does
 // not have, or has another key under that name (a deployment that was made anew); never more often than
-// the pause, so that tokens with made-up names cost the directory nothing. Keys that it has go on
+// the pause (a short one after a fetch that failed), so that tokens with made-up names cost the directory nothing. Keys that it has go on
 // verifying while the source is down. It may be used from many goroutines.
 type Verifier struct {
 	// immutable after New
@@ -107,7 +109,7 @@ func (v *Verifier) Verify(ctx context.Context, raw string) (token.Claims, error)
 		return c, nil
 	}
 	if errors.Is(err, errUnknownKey) && now.err != nil {
-		return token.Claims{}, fault.Wrap(fault.Unavailable, now.err, "tokens cannot be checked at this moment").After(v.cfg.Pause)
+		return token.Claims{}, fault.Wrap(fault.Unavailable, now.err, "tokens cannot be checked at this moment").After(v.pauseAfter(now))
 	}
 	return token.Claims{}, refuse(err)
 }
@@ -136,7 +138,7 @@ func (v *Verifier) fetch(ctx context.Context, before *keySet) (*keySet, error) {
 		return nil, ctx.Err()
 	}
 	last := v.known.Load()
-	if last != before || (!last.at.IsZero() && v.cfg.Now().Sub(last.at) < v.cfg.Pause) {
+	if last != before || (!last.at.IsZero() && v.cfg.Now().Sub(last.at) < v.pauseAfter(last)) {
 		return last, nil
 	}
 	// A fetch serves everybody who waits, so the one who happens to make it may not end it by going away.
@@ -151,6 +153,14 @@ func (v *Verifier) fetch(ctx context.Context, before *keySet) (*keySet, error) {
 	}
 	v.known.Store(next)
 	return next, nil
+}
+
+// pauseAfter is the least time between a fetch and the next one.
+func (v *Verifier) pauseAfter(last *keySet) time.Duration {
+	if last.err != nil {
+		return min(failedPause, v.cfg.Pause)
+	}
+	return v.cfg.Pause
 }
 
 func keysOf(listed []rpc.VerifyKey) map[string]ed25519.PublicKey {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -162,7 +163,7 @@ func TestATailThatIsTooLongSaysSo(t *testing.T) {
 }
 
 func TestTheNewestMessagesAreThereHoweverLongTheTail(t *testing.T) {
-	w := newWorld(t, history.Config{TailBytes: 4 << 20})
+	w := newWorld(t, history.Config{TailBytes: 4 << 20, LogBudget: time.Minute})
 	for i := range 20_000 {
 		w.post(fmt.Sprint("message ", i), 0)
 	}
