@@ -21,6 +21,7 @@ type Channel struct {
 	ID       chat.ChannelID
 	Type     chat.ChannelType // empty: not known, so it is nobody's to find
 	Archived bool
+	AsOf     chat.Seq // every event up to it is in this; later ones may be
 }
 
 // NewChannels knows no channel.
@@ -49,20 +50,25 @@ func (c *Channels) At(n Number) Channel { return c.known[n] }
 // Len is how many channels have a number: every Number is below it.
 func (c *Channels) Len() int { return len(c.known) }
 
-// Learn notes what a session's snapshot says of a channel. It is as new as anything that the log told so far.
+// Learn notes what a session's snapshot says of a channel, unless something newer is known.
 func (c *Channels) Learn(ch Channel) Number {
 	n := c.Number(ch.ID)
-	c.known[n] = ch
+	if ch.AsOf >= c.known[n].AsOf {
+		c.known[n] = ch
+	}
 	return n
 }
 
-// Note takes what an event says of a channel.
+// Note takes what an event says of a channel. A session that is behind reads old ones again: they change nothing.
 func (c *Channels) Note(e *fanout.Entry) {
 	if e.Event.Channel == nil || !e.Event.Known() {
 		return
 	}
 	ch := &c.known[c.Number(e.ChannelID)]
-	ch.Type = e.Event.Channel.Type
+	if e.Seq <= ch.AsOf {
+		return
+	}
+	ch.AsOf, ch.Type = e.Seq, e.Event.Channel.Type
 	if e.Event.Kind == event.ChannelArchived {
 		ch.Archived = true
 	}

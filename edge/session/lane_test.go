@@ -6,7 +6,10 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/canopychat/canopy/edge/fanout"
 	"github.com/canopychat/canopy/edge/session"
+	"github.com/canopychat/canopy/schemas/chat"
+	"github.com/canopychat/canopy/schemas/event"
 )
 
 func TestALaneLetsOneGoAtATime(t *testing.T) {
@@ -156,5 +159,28 @@ func TestChannels(t *testing.T) {
 	}
 	if c.Learn(session.Channel{ID: "b", Type: "private"}); c.At(b).Archived || c.At(b).Type != "private" {
 		t.Errorf("%+v", c.At(b))
+	}
+}
+
+// A session that is behind reads old events of a channel again, and a snapshot can be older than what the log told:
+// neither takes back what is newer.
+func TestChannelsNeverGoBack(t *testing.T) {
+	c := session.NewChannels()
+	n := c.Learn(session.Channel{ID: "b", Type: "public", AsOf: 10})
+	told := func(seq chat.Seq, kind event.Kind, is chat.ChannelType) {
+		c.Note(&fanout.Entry{Seq: seq, ChannelID: "b", Event: event.Event{V: event.Version, Kind: kind, Channel: &event.ChannelState{Type: is}}})
+	}
+	told(9, event.ChannelArchived, "public")
+	if c.At(n).Archived {
+		t.Error("an event that the snapshot knows of changed it")
+	}
+	told(12, event.ChannelUpdated, "private")
+	told(11, event.ChannelUpdated, "public")
+	c.Learn(session.Channel{ID: "b", Type: "public", AsOf: 11})
+	if got := c.At(n); got.Type != "private" || got.AsOf != 12 {
+		t.Errorf("%+v", got)
+	}
+	if c.Learn(session.Channel{ID: "b", Type: "public", AsOf: 13}); c.At(n).Type != "public" {
+		t.Errorf("%+v", c.At(n))
 	}
 }
