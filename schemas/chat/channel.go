@@ -84,6 +84,17 @@ func (s Standing) MayAdd() bool {
 // MayLeave reports whether the user may go out. A direct message cannot be left.
 func (s Standing) MayLeave() bool { return s.Role.Valid() && s.InIt && s.Type.Named() }
 
+// MayUpdate reports whether the user may give the channel another name or topic. A direct message has neither.
+func (s Standing) MayUpdate() bool {
+	return s.MayPost() && s.Role != RoleGuest && s.Type.Named()
+}
+
+// MayArchive reports whether the user may end the channel: who created it, while they are in it, and
+// administrators, of whatever they see.
+func (s Standing) MayArchive(creator, user UserID) bool {
+	return s.MaySee() && !s.Archived && s.Type.Named() && (s.Role.Administers() || (s.MayUpdate() && creator == user))
+}
+
 // MayCreateChannel reports whether a role may create a channel of type t in its workspace.
 func MayCreateChannel(r Role, t ChannelType) bool {
 	return r.Valid() && r != RoleGuest && t.Valid()

@@ -13,42 +13,42 @@ import (
 // standings is every standing of a member of the workspace, and what it allows (see allowed) in a channel that
 // is in use, and in one that is archived. Who is not a member of the workspace may do nothing.
 const standings = `
-owner  public   in  spedxjal sl
-owner  public   out sj       s
-owner  private  in  spedxal  sl
-owner  private  out -        -
-owner  dm       in  spedx    s
-owner  dm       out -        -
-owner  group_dm in  spedx    s
-owner  group_dm out -        -
-admin  public   in  spedxjal sl
-admin  public   out sj       s
-admin  private  in  spedxal  sl
-admin  private  out -        -
-admin  dm       in  spedx    s
-admin  dm       out -        -
-admin  group_dm in  spedx    s
-admin  group_dm out -        -
-member public   in  spedjal  sl
-member public   out sj       s
-member private  in  spedal   sl
-member private  out -        -
-member dm       in  sped     s
-member dm       out -        -
-member group_dm in  sped     s
-member group_dm out -        -
-guest  public   in  spedjl   sl
-guest  public   out -        -
-guest  private  in  spedl    sl
-guest  private  out -        -
-guest  dm       in  sped     s
-guest  dm       out -        -
-guest  group_dm in  sped     s
-guest  group_dm out -        -
+owner  public   in  spedxjaltko sl
+owner  public   out sjko        s
+owner  private  in  spedxaltko  sl
+owner  private  out -           -
+owner  dm       in  spedx       s
+owner  dm       out -           -
+owner  group_dm in  spedx       s
+owner  group_dm out -           -
+admin  public   in  spedxjaltko sl
+admin  public   out sjko        s
+admin  private  in  spedxaltko  sl
+admin  private  out -           -
+admin  dm       in  spedx       s
+admin  dm       out -           -
+admin  group_dm in  spedx       s
+admin  group_dm out -           -
+member public   in  spedjaltk   sl
+member public   out sj          s
+member private  in  spedaltk    sl
+member private  out -           -
+member dm       in  sped        s
+member dm       out -           -
+member group_dm in  sped        s
+member group_dm out -           -
+guest  public   in  spedjl      sl
+guest  public   out -           -
+guest  private  in  spedl       sl
+guest  private  out -           -
+guest  dm       in  sped        s
+guest  dm       out -           -
+guest  group_dm in  sped        s
+guest  group_dm out -           -
 `
 
 // allowed is what a standing allows, in letters: s see, p post, e edit one's own message, d delete it, x delete
-// another's, j join, a add others, l leave.
+// another's, j join, a add others, l leave, t change the name and topic, k archive what one created, o what another did.
 func allowed(s chat.Standing) string {
 	var b strings.Builder
 	for _, rule := range []struct {
@@ -57,6 +57,7 @@ func allowed(s chat.Standing) string {
 	}{
 		{"s", s.MaySee()}, {"p", s.MayPost()}, {"e", s.MayEdit("me", "me")}, {"d", s.MayDelete("me", "me")},
 		{"x", s.MayDelete("other", "me")}, {"j", s.MayJoin()}, {"a", s.MayAdd()}, {"l", s.MayLeave()},
+		{"t", s.MayUpdate()}, {"k", s.MayArchive("me", "me")}, {"o", s.MayArchive("other", "me")},
 	} {
 		if rule.may {
 			b.WriteString(rule.letter)
@@ -113,10 +114,10 @@ func TestLawsOfStandings(t *testing.T) {
 		if got != "-" && !strings.Contains(got, "s") {
 			t.Fatalf("%+v allows %s unseen", s, got)
 		}
-		if s.Archived && strings.ContainsAny(got, "pedxja") {
+		if s.Archived && strings.ContainsAny(got, "pedxjatko") {
 			t.Fatalf("%+v allows %s", s, got)
 		}
-		if !s.InIt && strings.ContainsAny(got, "pedxal") {
+		if !s.InIt && strings.ContainsAny(got, "pedxalt") {
 			t.Fatalf("%+v allows %s", s, got)
 		}
 		if s.MayEdit("other", "me") {

@@ -3,6 +3,7 @@
 //	call                                              takes                             answers
 //	POST   /login                                     Login                             200 SignedIn
 //	GET    /me                                                                          200 Me
+//	PATCH  /me                                        EditMe                            200 User
 //	GET    /workspaces                                                                  200 WorkspaceList
 //	POST   /workspaces                                NewWorkspace                      201 Workspace
 //	GET    /workspaces/{id}                                                             200 Workspace
@@ -11,6 +12,7 @@
 //	POST   /workspaces/{id}/channels                  NewChannel                        201 Channel
 //	POST   /workspaces/{id}/dms                       NewDirect                         201 Channel; 200 when it was there
 //	GET    /channels/{id}                                                               200 Channel
+//	PATCH  /channels/{id}                             EditChannel                       200 Channel
 //	POST   /channels/{id}/join                                                          200 Channel
 //	POST   /channels/{id}/leave                                                         204
 //	GET    /channels/{id}/members                     ?cursor= &limit=                  200 MemberList

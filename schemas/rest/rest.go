@@ -68,6 +68,11 @@ func UserOf(u chat.User) User {
 	return User{ID: u.ID, Login: u.Login, DisplayName: u.DisplayName, Deactivated: u.Deactivated}
 }
 
+// EditMe gives the one who asks another name.
+type EditMe struct {
+	DisplayName string `json:"display_name"`
+}
+
 // NewWorkspace asks for a workspace.
 type NewWorkspace struct {
 	Name string `json:"name"`
@@ -115,6 +120,13 @@ type NewChannel struct {
 	Name  string           `json:"name"`
 	Type  chat.ChannelType `json:"type"` // public when empty
 	Topic string           `json:"topic"`
+}
+
+// EditChannel changes a public or private channel. What is absent or null stays as it is.
+type EditChannel struct {
+	Name     *string `json:"name,omitempty"`
+	Topic    *string `json:"topic,omitempty"`
+	Archived *bool   `json:"archived,omitempty"` // true; a channel that is archived stays so
 }
 
 // NewDirect asks for the direct message channel of these people and the one who asks.

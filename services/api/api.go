@@ -50,6 +50,11 @@ type (
 		Leave(ctx context.Context, by chat.UserID, id chat.ChannelID) error
 		AddMembers(ctx context.Context, by chat.UserID, id chat.ChannelID, users []chat.UserID) error
 	}
+	// Editing changes what channels and users say of themselves.
+	Editing interface {
+		UpdateChannel(ctx context.Context, c store.ChannelChange) (store.ListedChannel, error)
+		UpdateProfile(ctx context.Context, by chat.UserID, displayName string) (chat.User, error)
+	}
 	// People lists members.
 	People interface {
 		Members(ctx context.Context, q store.PeopleQuery) ([]chat.Member, error)
@@ -74,6 +79,7 @@ type Config struct {
 	Workspaces Workspaces
 	Channels   Channels
 	Joining    Joining
+	Editing    Editing
 	People     People
 	Directs    Directs
 	History    History
@@ -120,6 +126,7 @@ func (a *API) route() {
 	e.GET("/", a.front)
 	e.POST("/login", a.login)
 	e.GET("/me", in(a.me))
+	e.PATCH("/me", in(a.updateMe))
 
 	e.GET("/workspaces", in(a.listWorkspaces))
 	e.POST("/workspaces", in(a.createWorkspace))
@@ -130,6 +137,7 @@ func (a *API) route() {
 	e.POST("/workspaces/:workspace/dms", in(a.openDirect))
 
 	e.GET("/channels/:channel", in(a.channel))
+	e.PATCH("/channels/:channel", in(a.updateChannel))
 	e.POST("/channels/:channel/join", in(a.join))
 	e.POST("/channels/:channel/leave", in(a.leave))
 	e.GET("/channels/:channel/members", in(a.listChannelMembers))

@@ -350,7 +350,7 @@ func (w *world) everyCall(c chat.ChannelID, seq chat.Seq) [][3]string {
 	message := fmt.Sprintf("%s/messages/%d", one, seq)
 	pin := fmt.Sprintf("%s/pins/%d", one, seq)
 	return [][3]string{
-		{"GET", one, ""}, {"POST", one + "/join", ""}, {"POST", one + "/leave", ""}, {"GET", one + "/members", ""},
+		{"GET", one, ""}, {"PATCH", one, `{"topic":"x"}`}, {"POST", one + "/join", ""}, {"POST", one + "/leave", ""}, {"GET", one + "/members", ""},
 		{"POST", one + "/members", `{"user_ids":["ubob"]}`}, {"GET", one + "/messages", ""}, {"GET", one + "/pins", ""},
 		{"POST", one + "/messages", `{"body":"x","client_msg_id":"x"}`}, {"PATCH", message, `{"body":"x"}`}, {"DELETE", message, ""},
 		{"GET", message + "/replies", ""}, {"PUT", message + "/reactions/x", ""}, {"DELETE", message + "/reactions/x", ""},

@@ -88,6 +88,24 @@ func (a *API) channel(c echo.Context, me chat.User) error {
 	return answer(c, http.StatusOK, rest.ChannelOf(channel, standing.InIt))
 }
 
+func (a *API) updateChannel(c echo.Context, me chat.User) error {
+	id, err := pathChannel(c)
+	if err != nil {
+		return err
+	}
+	var in rest.EditChannel
+	if err := decode(c, &in); err != nil {
+		return err
+	}
+	channel, err := a.cfg.Editing.UpdateChannel(c.Request().Context(), store.ChannelChange{
+		ChannelID: id, By: me.ID, Name: in.Name, Topic: in.Topic, Archived: in.Archived,
+	})
+	if err != nil {
+		return err
+	}
+	return answer(c, http.StatusOK, rest.ChannelOf(channel.Channel, channel.Joined))
+}
+
 func (a *API) join(c echo.Context, me chat.User) error {
 	id, err := pathChannel(c)
 	if err != nil {

@@ -113,7 +113,7 @@ func (w *world) serve() {
 	a := api.New(api.Config{
 		SignIns:  auth.NewLogin(auth.LoginConfig{Accounts: w.db, Passwords: auth.NewPasswords(1), Signer: w.signer}),
 		Tokens:   auth.NewVerifier(auth.VerifierConfig{Source: w.signer}),
-		Accounts: w.dir, Workspaces: w.dir, Channels: w.dir, Joining: w.dir, People: w.dir, Directs: w.dir,
+		Accounts: w.dir, Workspaces: w.dir, Channels: w.dir, Joining: w.dir, Editing: w.dir, People: w.dir, Directs: w.dir,
 		History: w.log, Log: w.log,
 		Logger: slog.New(slog.NewTextHandler(w.logged, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	})

@@ -54,7 +54,7 @@ func TestWorkspacesDoNotReachEachOther(t *testing.T) {
 	w.call("eve", "POST", "/workspaces/"+string(w.eves)+"/channels", `{"name":"hers"}`).ok(201, &hers)
 	seq := w.post("alice", c.ID, "a secret", "x").Seq
 	// The seq of a message of one channel, through another channel that one may see.
-	for _, call := range w.everyCall(hers.ID, seq)[8:] {
+	for _, call := range w.everyCall(hers.ID, seq)[9:] {
 		if call[0] != "GET" {
 			w.call("eve", call[0], call[1], call[2]).fails(fault.NotFound)
 		}
@@ -86,6 +86,9 @@ func TestHostileBodiesAreRefused(t *testing.T) {
 	for _, body := range bodies {
 		w.call("alice", "POST", at, body).fails(fault.Invalid)
 	}
+	for _, body := range append([]string{`{"name":1}`, `{"topic":{}}`, `{"archived":"yes"}`, `{"archived":1}`, `{"name":""}`}, bodies[:10]...) {
+		w.call("alice", "PATCH", "/channels/"+string(c.ID), body).fails(fault.Invalid)
+	}
 	for _, body := range bodies[:12] {
 		w.call("", "POST", "/login", body).refused()
 		w.call("alice", "POST", "/workspaces", body).fails(fault.Invalid)
@@ -93,6 +96,7 @@ func TestHostileBodiesAreRefused(t *testing.T) {
 		w.call("alice", "POST", "/workspaces/"+string(w.ws)+"/dms", body).fails(fault.Invalid)
 		w.call("alice", "POST", "/channels/"+string(c.ID)+"/members", body).fails(fault.Invalid)
 		w.call("alice", "PATCH", fmt.Sprintf("%s/%d", at, seq), body).refused()
+		w.call("alice", "PATCH", "/me", body).fails(fault.Invalid)
 	}
 	for _, id := range []string{"", "a b", "a.b", "*", "é", strings.Repeat("x", 65)} {
 		w.call("alice", "POST", at, `{"body":"x","client_msg_id":"`+id+`"}`).fails(fault.Invalid)
@@ -164,7 +168,7 @@ func FuzzRequest(f *testing.F) {
 		f.Add(seed[0], seed[1], seed[2])
 	}
 	handler := api.New(api.Config{
-		SignIns: nothing{}, Tokens: nothing{}, Accounts: nothing{}, Workspaces: nothing{}, Channels: nothing{}, Joining: nothing{},
+		SignIns: nothing{}, Tokens: nothing{}, Accounts: nothing{}, Workspaces: nothing{}, Channels: nothing{}, Joining: nothing{}, Editing: nothing{},
 		People: nothing{}, Directs: nothing{}, History: nothing{}, Log: nothing{}, Logger: slog.New(slog.DiscardHandler),
 	}).Handler()
 	f.Fuzz(func(t *testing.T, method, path, body string) {

@@ -38,6 +38,18 @@ func (a *API) me(c echo.Context, me chat.User) error {
 	return answer(c, http.StatusOK, rest.Me{User: rest.UserOf(me), Workspaces: workspaces})
 }
 
+func (a *API) updateMe(c echo.Context, me chat.User) error {
+	var in rest.EditMe
+	if err := decode(c, &in); err != nil {
+		return err
+	}
+	user, err := a.cfg.Editing.UpdateProfile(c.Request().Context(), me.ID, in.DisplayName)
+	if err != nil {
+		return err
+	}
+	return answer(c, http.StatusOK, rest.UserOf(user))
+}
+
 func (a *API) workspacesOf(ctx context.Context, user chat.UserID) ([]rest.Workspace, error) {
 	all, err := a.cfg.Workspaces.WorkspacesOf(ctx, user)
 	if err != nil {

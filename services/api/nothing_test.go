@@ -52,6 +52,12 @@ func (nothing) Leave(context.Context, chat.UserID, chat.ChannelID) error { retur
 func (nothing) AddMembers(context.Context, chat.UserID, chat.ChannelID, []chat.UserID) error {
 	return errNothing
 }
+func (nothing) UpdateChannel(context.Context, store.ChannelChange) (store.ListedChannel, error) {
+	return store.ListedChannel{}, errNothing
+}
+func (nothing) UpdateProfile(context.Context, chat.UserID, string) (chat.User, error) {
+	return chat.User{}, errNothing
+}
 func (nothing) Members(context.Context, store.PeopleQuery) ([]chat.Member, error) {
 	return nil, errNothing
 }

@@ -77,6 +77,60 @@ func (s *Service) Channel(ctx context.Context, by chat.UserID, id chat.ChannelID
 	return channel, standing, nil
 }
 
+// UpdateChannel changes a channel for who may: c.By. What is so already is no change, and nobody is refused it: a
+// change that was told that the log does not answer can be asked for again.
+func (s *Service) UpdateChannel(ctx context.Context, c store.ChannelChange) (store.ListedChannel, error) {
+	if err := checkUpdate(c); err != nil {
+		return store.ListedChannel{}, err
+	}
+	channel, standing, err := s.Channel(ctx, c.By, c.ChannelID)
+	if err != nil {
+		return store.ListedChannel{}, err
+	}
+	after, err := c.Of(channel)
+	if fault.Is(err, fault.Conflict) {
+		return store.ListedChannel{}, fault.Wrap(fault.Forbidden, err, "a direct message, or a channel that is archived, stays as it is")
+	}
+	if err != nil {
+		return store.ListedChannel{}, err
+	}
+	if after != channel {
+		if err := mayUpdate(standing, channel, after, c.By); err != nil {
+			return store.ListedChannel{}, err
+		}
+		if channel, err = s.db.UpdateChannel(ctx, c); err != nil {
+			return store.ListedChannel{}, fmt.Errorf("change a channel: %w", err)
+		}
+	}
+	return store.ListedChannel{Channel: channel, Joined: standing.InIt}, s.settleAll(ctx, channel.WorkspaceID, s.cfg.Settle)
+}
+
+// checkUpdate says whether a channel can be what c makes of it.
+func checkUpdate(c store.ChannelChange) error {
+	if c.Name != nil {
+		if err := chat.CheckChannelName(*c.Name); err != nil {
+			return fault.Wrap(fault.Invalid, err, "%v", err)
+		}
+	}
+	if c.Topic != nil {
+		if err := chat.CheckTopic(*c.Topic); err != nil {
+			return fault.Wrap(fault.Invalid, err, "%v", err)
+		}
+	}
+	return nil
+}
+
+// mayUpdate says whether a user may make of a channel what it is after.
+func mayUpdate(standing chat.Standing, was, after chat.Channel, by chat.UserID) error {
+	if (after.Name != was.Name || after.Topic != was.Topic) && !standing.MayUpdate() {
+		return fault.New(fault.Forbidden, "its members may change a channel's name and topic; guests may not")
+	}
+	if after.Archived != was.Archived && !standing.MayArchive(was.CreatorID, by) {
+		return fault.New(fault.Forbidden, "who created a channel and administrators may archive it")
+	}
+	return nil
+}
+
 // Join brings a user into a public channel. Who is in it already stays so.
 func (s *Service) Join(ctx context.Context, by chat.UserID, id chat.ChannelID) (chat.Channel, error) {
 	channel, standing, err := s.Channel(ctx, by, id)

@@ -1,6 +1,6 @@
 // Package directory is the authority for what needs one: workspaces, channels, and who belongs to them.
 //
-//	Service    the rules: what a user may create, see, join and leave; what a session starts from
+//	Service    the rules: what a user may create, change, see, join and leave; what a session starts from
 //	Relay      brings the events of those changes into the log, in order, once
 //
 // A change and its event are written in one transaction (store.Outbox), so a crash leaves both or neither. A

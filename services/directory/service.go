@@ -129,16 +129,3 @@ func (s *Service) settle(ctx context.Context, ws chat.WorkspaceID, upTo store.Ou
 		}
 	}
 }
-
-// User reads an account.
-func (s *Service) User(ctx context.Context, id chat.UserID) (chat.User, error) {
-	return s.db.User(ctx, id)
-}
-
-// Users reads the accounts among ids that exist, at most chat.MaxPageSize, in no particular order.
-func (s *Service) Users(ctx context.Context, ids []chat.UserID) ([]chat.User, error) {
-	if len(ids) == 0 {
-		return nil, nil
-	}
-	return s.db.UsersByID(ctx, ids)
-}

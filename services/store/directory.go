@@ -17,6 +17,7 @@ type Directory interface {
 	Workspaces
 	Channels
 	Directs
+	Editing
 	Keys
 	Outbox
 }
@@ -94,6 +95,19 @@ type Directs interface {
 	// DirectChannel reads the dm or group_dm of exactly these people, in whatever order they are named. NotFound. Whoever
 	// opens one looks here, creates it, and after a Conflict looks here again.
 	DirectChannel(ctx context.Context, workspace chat.WorkspaceID, people []chat.UserID) (chat.Channel, error)
+}
+
+// Editing changes what channels and accounts say of themselves.
+type Editing interface {
+	// UpdateChannel changes a public or private channel as change.Of says, with one event in the same transaction:
+	// channel.archived when it becomes archived, whatever else changes; else channel.updated. The event and the
+	// result tell the channel after the change. When nothing changes there is no event. NotFound. The errors of
+	// change.Of. Conflict also: the name is taken.
+	UpdateChannel(ctx context.Context, change ChannelChange) (chat.Channel, error)
+	// UpdateUser changes an account, with a user.updated without channel_id for every workspace that the user
+	// belongs to, in the same transaction. The events and the result tell the account after the change. When
+	// nothing changes there is no event. NotFound.
+	UpdateUser(ctx context.Context, change UserChange) (chat.User, error)
 }
 
 // ChannelQuery says which channels to list for whom.

@@ -39,8 +39,7 @@ func (d *Directory) CreateChannel(ctx context.Context, c chat.Channel, members [
 		if err != nil {
 			return err
 		}
-		_, err = tx.owe(h, event.Event{Kind: event.ChannelCreated, ChannelID: c.ID, SenderID: c.CreatorID,
-			Channel: &event.ChannelState{Name: c.Name, Type: c.Type, Topic: c.Topic, CreatorID: c.CreatorID}})
+		_, err = tx.owe(h, event.Event{Kind: event.ChannelCreated, ChannelID: c.ID, SenderID: c.CreatorID, Channel: stateOf(c)})
 		if err != nil {
 			return err
 		}
@@ -90,6 +89,46 @@ func (d *Directory) ListChannels(ctx context.Context, q store.ChannelQuery) ([]s
 		WHERE c.workspace_id = ?2 AND c.id > ?3 AND (t.user_id IS NOT NULL OR (?4 AND c.type = ?5))
 		ORDER BY c.id LIMIT ?6`, scan},
 		q.UserID, q.WorkspaceID, q.After, q.Role != chat.RoleGuest, chat.ChannelPublic, q.Limit)
+}
+
+// UpdateChannel implements store.Editing. The write lock is held, so the channel stays what was read.
+func (d *Directory) UpdateChannel(ctx context.Context, m store.ChannelChange) (chat.Channel, error) {
+	var after chat.Channel
+	err := d.write(ctx, "change channel", "channel", func(tx change) error {
+		c, err := scanChannel(tx.tx.QueryRowContext(ctx, channelColumns+`FROM channels AS c WHERE id = ?`, m.ChannelID))
+		if err != nil {
+			return err
+		}
+		if after, err = m.Of(c); err != nil || after == c {
+			return err
+		}
+		_, err = tx.exec(`UPDATE channels SET name = ?, topic = ?, archived = ? WHERE id = ?`, after.Name, after.Topic, after.Archived, c.ID)
+		if err = failed(err, "change channel", "channel"); fault.Is(err, fault.Conflict) {
+			return fault.Wrap(fault.Conflict, err, "A channel of this name exists already.")
+		}
+		if err != nil {
+			return err
+		}
+		h, err := tx.home(c.WorkspaceID)
+		if err != nil {
+			return err
+		}
+		kind := event.ChannelUpdated
+		if after.Archived {
+			kind = event.ChannelArchived
+		}
+		_, err = tx.owe(h, event.Event{Kind: kind, ChannelID: c.ID, SenderID: m.By, Channel: stateOf(after)})
+		return err
+	})
+	if err != nil {
+		return chat.Channel{}, err
+	}
+	return after, nil
+}
+
+// stateOf is what the events of a channel tell of it.
+func stateOf(c chat.Channel) *event.ChannelState {
+	return &event.ChannelState{Name: c.Name, Type: c.Type, Topic: c.Topic, CreatorID: c.CreatorID}
 }
 
 // SetMembers implements store.Channels.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 
 	"github.com/canopychat/canopy/schemas/chat"
+	"github.com/canopychat/canopy/schemas/event"
 	"github.com/canopychat/canopy/services/store"
 )
 
@@ -64,4 +65,46 @@ func (d *Directory) Credentials(ctx context.Context, login string) (chat.User, s
 	}
 	hash, err := get(ctx, d, asked[string]{"user", `SELECT password_hash FROM users WHERE id = ?`, scalar[string]}, u.ID)
 	return u, hash, err
+}
+
+// UpdateUser implements store.Editing. The write lock is held, so nobody joins a workspace meanwhile who would
+// be told of with the old name.
+func (d *Directory) UpdateUser(ctx context.Context, m store.UserChange) (chat.User, error) {
+	var after chat.User
+	err := d.write(ctx, "change user", "user", func(c change) error {
+		u, err := scanUser(c.tx.QueryRowContext(ctx, userColumns+`WHERE id = ?`, m.UserID))
+		if err != nil {
+			return err
+		}
+		after = u
+		if after.DisplayName = m.DisplayName; after == u {
+			return nil
+		}
+		if _, err := c.exec(`UPDATE users SET display_name = ? WHERE id = ?`, after.DisplayName, u.ID); err != nil {
+			return err
+		}
+		homes, err := c.homesOf(u.ID)
+		if err != nil {
+			return err
+		}
+		for _, h := range homes {
+			_, err := c.owe(h, event.Event{Kind: event.UserUpdated, SenderID: m.By, UserID: u.ID,
+				User: &event.UserState{Login: after.Login, DisplayName: after.DisplayName, Deactivated: after.Deactivated}})
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return chat.User{}, err
+	}
+	return after, nil
+}
+
+// homesOf is where the events of everything go that a user belongs to.
+func (c change) homesOf(user chat.UserID) ([]home, error) {
+	rows, err := c.tx.QueryContext(c.ctx, `SELECT w.id, w.shard, w.epoch
+		FROM members AS m JOIN workspaces AS w ON w.id = m.workspace_id WHERE m.user_id = ? ORDER BY w.id`, user)
+	return collect(rows, err, func(r row) (h home, err error) { return h, r.Scan(&h.workspace, &h.shard, &h.epoch) })
 }
