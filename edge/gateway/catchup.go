@@ -30,7 +30,7 @@ func (l *loop) pump(c *conn) {
 		return
 	}
 	if c.closing {
-		c.shutdownWrites()
+		c.link.ShutdownWrites()
 		return
 	}
 	for range pumpSteps {
@@ -55,18 +55,24 @@ func (r *room) readOn(c *conn) bool {
 		r.fetch(c, pos)
 		return false
 	}
-	for i, e := range entries {
-		if e.Seq > r.pos { // not yet the room's: it comes when the session is live
-			entries = entries[:i]
-			break
-		}
-	}
+	entries = r.reached(entries)
 	if len(entries) == 0 {
 		c.sess.Move(r.pos)
 		c.behind, c.ahead = false, nil
 		return false
 	}
 	return r.walk(c, entries)
+}
+
+// reached is the entries that the room has come to. What follows comes to a session that is live then: no session
+// is ever before its room.
+func (r *room) reached(entries []*fanout.Entry) []*fanout.Entry {
+	for i, e := range entries {
+		if e.Seq > r.pos {
+			return entries[:i]
+		}
+	}
+	return entries
 }
 
 // walk lets a session that is behind read entries. It reports whether it read them all.
@@ -81,9 +87,7 @@ func (r *room) walk(c *conn, entries []*fanout.Entry) bool {
 			i = j
 		} else {
 			e := entries[i]
-			if e.Seq <= r.pos { // what the room has not come to, it notes itself
-				r.channels.Note(e)
-			}
+			r.channels.Note(e) // the room may have been overrun by it
 			r.show(c, e, r.numberOf(e))
 			i++
 		}
@@ -98,13 +102,19 @@ func (r *room) walk(c *conn, entries []*fanout.Entry) bool {
 func (r *room) fetch(c *conn, pos chat.Seq) {
 	l := r.loop
 	c.paging = true
+	c.errand++
+	errand := c.errand
 	l.gw.begin(func(ctx context.Context) {
 		var page fanout.Page
 		err := l.gw.insist(ctx, c, func(ctx context.Context) (err error) {
 			page, err = r.feed.Page(ctx, pos)
 			return err
 		}, fanout.ErrExpired)
-		l.post(func() { r.takePage(c, page, err) })
+		l.post(func() {
+			if c.errand == errand { // or the session was opened again since
+				r.takePage(c, page, err)
+			}
+		})
 	})
 }
 
@@ -114,12 +124,12 @@ func (r *room) takePage(c *conn, page fanout.Page, err error) {
 	case c.gone || c.closing:
 	case errors.Is(err, fanout.ErrExpired):
 		r.reopen(c, reopenExpired)
-	case err != nil:
-		// The gateway is stopping: it closes the socket.
+	case err != nil: // the gateway is stopping
+		r.loop.close(c, fault.Moving, "restarting")
 	default:
 		r.loop.gw.counts.Pages.Add(1)
-		if r.walk(c, page.Entries) {
-			c.sess.Move(page.Next)
+		if r.walk(c, r.reached(page.Entries)) {
+			c.sess.Move(min(page.Next, r.pos))
 		}
 		r.loop.pump(c)
 	}
@@ -133,14 +143,22 @@ func (r *room) reopen(c *conn, reason wire.ResyncReason) {
 	}
 	l := r.loop
 	c.behind, c.paging = true, true
-	user, place := c.sess.UserID, r.feed.Place()
+	c.errand++
+	errand := c.errand
+	user := c.sess.UserID
 	l.gw.begin(func(ctx context.Context) {
 		var o opened
 		err := l.gw.insist(ctx, c, func(ctx context.Context) (err error) {
-			o, err = l.gw.snapshot(ctx, r.feed, place, user, 0)
+			o, err = l.gw.snapshot(ctx, r.feed, user, chat.MaxSeq)
 			return err
 		}, errMoved)
-		l.post(func() { r.placeAgain(c, o, reason, err) })
+		l.post(func() {
+			for err == nil && r.pos < o.head && r.advance() { // which may open the session once more, or end it
+			}
+			if c.errand == errand {
+				r.placeAgain(c, o, reason, err)
+			}
+		})
 	})
 }
 
@@ -156,8 +174,6 @@ func (r *room) placeAgain(c *conn, o opened, reason wire.ResyncReason, err error
 		r.loop.close(c, fault.Moving, "the workspace has moved")
 		return
 	}
-	for r.pos < o.head && r.advance() {
-	}
 	for _, n := range c.sess.Channels() {
 		r.part(c, n)
 	}
@@ -166,11 +182,28 @@ func (r *room) placeAgain(c *conn, o opened, reason wire.ResyncReason, err error
 	r.loop.pump(c)
 }
 
+// maxErrands is how many questions to the log and to the directory are on their way at once for sessions that are
+// open: what their answers hold in memory is bounded, however many fell behind.
+const maxErrands = 64
+
+// attempt does something in its turn, within openTimeout.
+func (g *Gateway) attempt(ctx context.Context, do func(context.Context) error) error {
+	select {
+	case g.errands <- struct{}{}:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	defer func() { <-g.errands }()
+	ctx, cancel := context.WithTimeout(ctx, openTimeout)
+	defer cancel()
+	return do(ctx)
+}
+
 // insist does something until it succeeds or fails for good: with the error final, or with one that a user may
 // read and that asking again does not cure. It gives up when the socket has gone or the gateway stops.
 func (g *Gateway) insist(ctx context.Context, c *conn, do func(context.Context) error, final error) error {
 	for pause := firstPause; ; pause = min(2*pause, longPause) {
-		err := do(ctx)
+		err := g.attempt(ctx, do)
 		if err == nil || errors.Is(err, final) || fault.Is(err, fault.NotFound) || c.away.Load() {
 			return err
 		}

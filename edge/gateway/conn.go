@@ -1,9 +1,12 @@
 package gateway
 
 import (
+	"errors"
+	"os"
 	"sync/atomic"
 	"time"
 
+	"github.com/canopychat/canopy/edge/poll"
 	"github.com/canopychat/canopy/edge/session"
 	"github.com/canopychat/canopy/edge/wsconn"
 	"github.com/canopychat/canopy/schemas/chat"
@@ -14,31 +17,19 @@ import (
 // does not read them is closed.
 const maxOwn = 32 << 10
 
-// link is the bytes' way to one client: a socket in epoll, or a stream with goroutines.
-type link interface {
-	// attach has the loop told of what the client sends from now on.
-	attach(c *conn) error
-	// write takes as many bytes of bufs as it can at once. Fewer than all, without an error: the rest has to wait.
-	write(bufs [][]byte) (int, error)
-	// watchWrites asks for, or waives, a call of pump when write can take more.
-	watchWrites(on bool) error
-	// shutdownWrites says to the client that nothing follows.
-	shutdownWrites()
-	// close ends it, attached or not.
-	close()
-}
-
 // conn is one socket and its session. It belongs to its loop; away alone is read by others.
 type conn struct {
 	// Immutable after add.
 	loop *loop
 	room *room
 	id   chat.SessionID
-	link link
+	link poll.Link
 
 	away atomic.Bool // the socket has gone: work for it can stop
 
 	sess   session.Session
+	member chat.Seq // up to here, and after it at some moment, the directory knew the user as a member of the workspace
+	errand uint32   // counts what was asked for the session: only the answer to the last counts
 	parser wsconn.Parser
 	ahead  map[session.Number]bool // while behind: memberships that the log changes after the cursor
 	sends  *session.Lane[request]  // nil while nothing is on its way
@@ -68,7 +59,7 @@ func (c *conn) blocked() bool { return c.rest != nil || len(c.own) > 0 }
 // of them perhaps in part: then c is blocked by what is left of it. Frames after it are not kept: the caller's
 // cursor stays before them.
 func (c *conn) write(frames [][]byte) int {
-	n, err := c.link.write(frames)
+	n, err := c.link.Write(frames)
 	if err != nil {
 		c.loop.drop(c, reasonClient)
 		return 0
@@ -100,7 +91,7 @@ func (c *conn) sayOwn(frame []byte) {
 		c.own = append(c.own, frame...)
 		return
 	}
-	n, err := c.link.write([][]byte{frame})
+	n, err := c.link.Write([][]byte{frame})
 	if err != nil {
 		c.loop.drop(c, reasonClient)
 		return
@@ -119,7 +110,7 @@ func (c *conn) block() {
 		c.sess.Move(c.room.pos)
 		c.loop.gw.counts.Behind.Add(1)
 	}
-	if err := c.link.watchWrites(true); err != nil {
+	if err := c.link.WatchWrites(true); err != nil {
 		c.loop.drop(c, reasonClient)
 	}
 }
@@ -130,7 +121,7 @@ func (c *conn) flush() bool {
 		return !c.gone
 	}
 	bufs := [][]byte{c.rest, c.own}
-	n, err := c.link.write(bufs)
+	n, err := c.link.Write(bufs)
 	if err != nil {
 		c.loop.drop(c, reasonClient)
 		return false
@@ -149,7 +140,7 @@ func (c *conn) flush() bool {
 		return false
 	}
 	c.own = nil
-	if err := c.link.watchWrites(false); err != nil {
+	if err := c.link.WatchWrites(false); err != nil {
 		c.loop.drop(c, reasonClient)
 		return false
 	}
@@ -175,7 +166,27 @@ func (c *conn) dawdles() bool {
 	return was && c.partial && finished == c.finished
 }
 
-func (c *conn) shutdownWrites() { c.link.shutdownWrites() }
+// Take is poll.Handler.
+func (c *conn) Take(data []byte) {
+	if !c.gone {
+		c.loop.feed(c, data)
+	}
+}
+
+// Writable is poll.Handler.
+func (c *conn) Writable() { c.loop.pump(c) }
+
+// Ended is poll.Handler.
+func (c *conn) Ended(err error) {
+	switch {
+	case c.closing:
+		c.loop.drop(c, c.closedFor)
+	case errors.Is(err, os.ErrDeadlineExceeded): // of a stream's writer
+		c.loop.drop(c, string(fault.SlowReader))
+	default:
+		c.loop.drop(c, reasonClient)
+	}
+}
 
 // reasonClient counts sockets that the client, or the network, ended.
 const reasonClient = "client"

@@ -101,6 +101,7 @@ type Gateway struct {
 	opening  atomic.Int64
 	sending  atomic.Int64
 	draining atomic.Bool
+	errands  chan struct{} // a token for each that is on its way: see attempt
 	counts   Counters
 
 	places sync.Map // chat.WorkspaceID → fanout.Place, as the directory last told
@@ -113,12 +114,14 @@ type Gateway struct {
 // New makes a gateway. It opens what its loops need from the system, and starts nothing.
 func New(cfg Config, to Neighbours) (*Gateway, error) {
 	cfg = cfg.withDefaults()
-	g := &Gateway{cfg: cfg, to: to, rules: wsconn.Rules{AllowedOrigins: cfg.AllowedOrigins}}
+	g := &Gateway{
+		cfg: cfg, to: to, rules: wsconn.Rules{AllowedOrigins: cfg.AllowedOrigins}, errands: make(chan struct{}, maxErrands),
+	}
 	for i := range cfg.Loops {
 		l, err := newLoop(g, i)
 		if err != nil {
 			for _, made := range g.loops {
-				made.poll.close()
+				made.poll.Close()
 			}
 			return nil, fmt.Errorf("gateway loop %d: %w", i, err)
 		}

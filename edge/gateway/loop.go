@@ -1,12 +1,14 @@
 package gateway
 
 import (
+	"context"
 	"log/slog"
 	"math/rand/v2"
 	"sync"
 	"time"
 
 	"github.com/canopychat/canopy/edge/fanout"
+	"github.com/canopychat/canopy/edge/poll"
 	"github.com/canopychat/canopy/edge/session"
 	"github.com/canopychat/canopy/schemas/chat"
 	"github.com/canopychat/canopy/schemas/fault"
@@ -14,32 +16,21 @@ import (
 )
 
 const (
-	readBuffer  = 64 << 10 // bytes that one read takes at most; one buffer a loop
-	wheelSlots  = 16       // parts of the sockets that are looked at in turn, all within one heartbeat
-	turnEntries = 256      // entries that a room takes in one turn, so that one workspace cannot hold up the others
-	pumpEntries = 64       // entries that a session that is behind takes in one step
-	pumpSteps   = 8        // steps in one turn
+	wheelSlots  = 16  // parts of the sockets that are looked at in turn, all within one heartbeat
+	turnEntries = 256 // entries that a room takes in one turn, so that one workspace cannot hold up the others
+	pumpEntries = 64  // entries that a session that is behind takes in one step
+	pumpSteps   = 8   // steps in one turn
 	closeGrace  = 5 * time.Second
+	gatherOver  = 64                     // sockets of a room from which on a wait costs less than the writes it saves
+	gatherFor   = 500 * time.Microsecond // ops/bench, 1,000 sockets, sixteen in flight: 2.1 times the bare loop without, 1.75 with
 )
-
-// poller waits for sockets. A loop has one.
-type poller interface {
-	// wait blocks until something happens and calls ready for each socket that can be read or written, or wake.
-	wait(ready func(fd int, readable, writable bool)) error
-	// wake ends a wait, from any goroutine.
-	wake()
-	add(fd int) error
-	watchWrites(fd int, on bool) error
-	remove(fd int)
-	close()
-}
 
 // loop owns a share of the sockets: nothing else touches them after they are added, so a session has no lock.
 type loop struct {
 	// Immutable after newLoop.
 	gw   *Gateway
 	log  *slog.Logger
-	poll poller
+	poll *poll.Poller
 
 	mu    sync.Mutex
 	inbox []func()                  // what others want done; bounded by sockets being opened, sends and pages on their way
@@ -47,15 +38,14 @@ type loop struct {
 	over  bool                      // nothing is taken any more
 
 	// Owned by the loop's goroutine.
-	now     time.Time // of this turn
+	now     time.Time // of this turn, on the loop's clock: see pass
+	turned  time.Time // when this turn began
 	conns   map[*conn]struct{}
 	closing map[*conn]struct{} // those that wait for the client's close
-	byFD    []*conn            // by descriptor; nil where it is not ours
 	rooms   map[*fanout.Feed]*room
 	wheel   [wheelSlots]map[*conn]struct{}
 	slot    int // of the wheel, looked at next
 	turn    uint32
-	buf     []byte
 	scratch scratch
 }
 
@@ -70,15 +60,25 @@ func newLoop(g *Gateway, i int) (*loop, error) {
 	l := &loop{
 		gw: g, log: g.cfg.Log.With("loop", i),
 		woken: make(map[*fanout.Feed]struct{}), conns: make(map[*conn]struct{}), closing: make(map[*conn]struct{}),
-		rooms: make(map[*fanout.Feed]*room), buf: make([]byte, readBuffer), now: time.Now(),
+		rooms: make(map[*fanout.Feed]*room), now: time.Now(),
 	}
+	l.turned = l.now
 	for s := range l.wheel {
 		l.wheel[s] = make(map[*conn]struct{})
 	}
 	var err error
-	l.poll, err = newPoller()
+	l.poll, err = poll.New()
 	return l, err
 }
+
+// Poller is poll.Loop: what the loop waits with.
+func (l *loop) Poller() *poll.Poller { return l.poll }
+
+// Post is poll.Loop.
+func (l *loop) Post(fn func()) bool { return l.post(fn) }
+
+// Begin is poll.Loop.
+func (l *loop) Begin(work func(ctx context.Context)) bool { return l.gw.begin(work) }
 
 // Wake is fanout.Watcher: a feed has moved on.
 func (l *loop) Wake(f *fanout.Feed) {
@@ -89,7 +89,7 @@ func (l *loop) Wake(f *fanout.Feed) {
 	}
 	l.woken[f] = struct{}{}
 	if len(l.woken) == 1 {
-		l.poll.wake()
+		l.poll.Wake()
 	}
 }
 
@@ -102,23 +102,35 @@ func (l *loop) post(fn func()) bool {
 	}
 	l.inbox = append(l.inbox, fn)
 	if len(l.inbox) == 1 {
-		l.poll.wake()
+		l.poll.Wake()
 	}
 	return true
 }
 
-// run is the loop. It returns when stop was posted.
+// run is the loop. It returns when stop has run, with every socket closed.
 func (l *loop) run() {
-	defer l.poll.close()
+	defer l.poll.Close()
 	for !l.ended() {
-		if err := l.poll.wait(l.ready); err != nil {
+		if err := l.poll.Wait(); err != nil {
 			l.log.Error("waiting for sockets failed; they are closed", "err", err)
 			l.stop()
-			return
+			break
 		}
-		l.now = time.Now()
+		l.pass(time.Now())
+		l.poll.Dispatch()
 		l.work()
 	}
+	l.work() // what was posted before stop: sockets may be on their way here
+	for c := range l.conns {
+		l.drop(c, string(fault.Moving))
+	}
+}
+
+// pass moves the loop's clock. A tick wakes the loop every beat, so a longer time is one in which the process did
+// not run, and could not hear its clients: it is not held against them.
+func (l *loop) pass(now time.Time) {
+	l.now = l.now.Add(min(now.Sub(l.turned), 2*l.gw.beat()))
+	l.turned = now
 }
 
 // ended reports whether stop has run.
@@ -128,34 +140,21 @@ func (l *loop) ended() bool {
 	return l.over
 }
 
-// ready takes a socket that can be read or written.
-func (l *loop) ready(fd int, readable, writable bool) {
-	if fd >= len(l.byFD) || l.byFD[fd] == nil {
-		return // closed earlier in this turn
-	}
-	c := l.byFD[fd]
-	if writable {
-		l.pump(c)
-	}
-	if readable && !c.gone {
-		l.receive(c)
-	}
-}
-
 // work does what others asked for, and moves the rooms whose feeds moved.
 func (l *loop) work() {
 	l.mu.Lock()
-	inbox, woken := l.inbox, l.woken
+	inbox := l.inbox
 	l.inbox = nil
-	if len(woken) > 0 {
-		l.woken = make(map[*fanout.Feed]struct{}, len(woken))
+	var woken map[*fanout.Feed]struct{}
+	if len(l.woken) > 0 { // or the map stays theirs who wake
+		woken, l.woken = l.woken, make(map[*fanout.Feed]struct{}, len(l.woken))
 	}
 	l.mu.Unlock()
 	for _, fn := range inbox {
 		fn()
 	}
 	for f := range woken {
-		if r := l.rooms[f]; r != nil && r.advance() {
+		if r := l.rooms[f]; r != nil && !r.gathers() && r.advance() {
 			l.Wake(f) // there is more: the other rooms and sockets have their turn first
 		}
 	}
@@ -164,8 +163,9 @@ func (l *loop) work() {
 // add takes over a socket whose session has been opened, and says hello.
 func (l *loop) add(c *conn, o opened) {
 	c.loop, c.heard, c.progress = l, l.now, l.now
-	if err := c.link.attach(c); err != nil {
+	if err := c.link.Attach(l, c); err != nil {
 		l.log.Error("could not watch a socket", "err", err)
+		c.gone = true // the link may tell of its end
 		l.gw.turnAway(c.link, o.feed)
 		return
 	}
@@ -176,9 +176,9 @@ func (l *loop) add(c *conn, o opened) {
 	r := l.rooms[o.feed]
 	if r == nil {
 		r = newRoom(l, o.feed)
-		l.rooms[o.feed] = r
 	}
 	r.enter(c, o)
+	l.rooms[o.feed] = r // also one that was there: its last socket may have gone while it moved
 	l.say(c, func(dst []byte) []byte {
 		return wire.AppendHello(dst, wire.Hello{
 			SessionID: c.id, UserID: c.sess.UserID, WorkspaceID: o.feed.Place().WorkspaceID, Epoch: o.feed.Place().Epoch,
@@ -193,6 +193,10 @@ func (l *loop) add(c *conn, o opened) {
 	}
 	if !c.gone {
 		l.pump(c)
+	}
+	if l.gw.draining.Load() { // it was opened while the others were told
+		l.move(c)
+		l.close(c, fault.Moving, "restarting")
 	}
 }
 
@@ -230,7 +234,7 @@ func (l *loop) hangUp(c *conn, code int, reason, counted string) {
 	l.closing[c] = struct{}{}
 	c.sayClose(code, reason)
 	if !c.gone && !c.blocked() {
-		c.shutdownWrites()
+		c.link.ShutdownWrites()
 	}
 }
 
@@ -273,12 +277,14 @@ func (l *loop) check(c *conn) {
 // sayMoving tells everybody when to come back.
 func (l *loop) sayMoving() {
 	for c := range l.conns {
-		if !c.closing {
-			wait := time.Duration(rand.Int64N(int64(l.gw.cfg.DrainSpread) + 1)).Round(time.Millisecond)
-			moving := fault.New(fault.Moving, "this gateway is going away; connect again with your cursor").After(wait)
-			l.say(c, func(dst []byte) []byte { return wire.AppendError(dst, moving, nil) })
-		}
+		l.move(c)
 	}
+}
+
+func (l *loop) move(c *conn) {
+	wait := time.Duration(rand.Int64N(int64(l.gw.cfg.DrainSpread) + 1)).Round(time.Millisecond)
+	moving := fault.New(fault.Moving, "this gateway is going away; connect again with your cursor").After(max(wait, time.Millisecond))
+	l.say(c, func(dst []byte) []byte { return wire.AppendError(dst, moving, nil) })
 }
 
 // closeMoving closes everybody's socket with a code that asks them to come back.
@@ -288,18 +294,11 @@ func (l *loop) closeMoving() {
 	}
 }
 
-// stop ends every socket and the loop.
+// stop ends the loop, after this turn.
 func (l *loop) stop() {
 	l.mu.Lock()
-	inbox := l.inbox
-	l.inbox, l.over = nil, true
+	l.over = true
 	l.mu.Unlock()
-	for _, fn := range inbox { // sockets may be on their way here
-		fn()
-	}
-	for c := range l.conns {
-		l.drop(c, string(fault.Moving))
-	}
 }
 
 // resync tells a session that it was not given everything up to head, and puts it there.

@@ -11,6 +11,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/canopychat/canopy/edge/fanout"
+	"github.com/canopychat/canopy/edge/poll"
 	"github.com/canopychat/canopy/edge/wsconn"
 	"github.com/canopychat/canopy/schemas/chat"
 	"github.com/canopychat/canopy/schemas/fault"
@@ -55,11 +56,10 @@ func (g *Gateway) serve(ctx context.Context, w http.ResponseWriter, r *http.Requ
 	if err := wsconn.Check(r, g.rules); err != nil {
 		return err
 	}
-	leave, err := g.admit()
-	if err != nil {
+	defer g.opening.Add(-1)
+	if err := g.admit(g.opening.Add(1)); err != nil {
 		return err
 	}
-	defer leave()
 	a, err := g.ask(ctx, r)
 	if err != nil {
 		return err
@@ -68,6 +68,10 @@ func (g *Gateway) serve(ctx context.Context, w http.ResponseWriter, r *http.Requ
 	if err != nil {
 		return err
 	}
+	if g.draining.Load() { // since it was asked first
+		g.to.Feeds.Release(o.feed)
+		return errMoving()
+	}
 	netConn, early, err := wsconn.Upgrade(w, r, g.rules)
 	if err != nil {
 		g.to.Feeds.Release(o.feed)
@@ -75,7 +79,7 @@ func (g *Gateway) serve(ctx context.Context, w http.ResponseWriter, r *http.Requ
 	}
 	o.early = early
 	l := g.loops[g.next.Add(1)%uint32(len(g.loops))]
-	c := &conn{loop: l, id: chat.SessionID(newID()), link: newLink(netConn)}
+	c := &conn{loop: l, id: chat.SessionID(newID()), link: poll.Take(netConn, g.cfg.StallTimeout)}
 	g.sockets.Add(1)
 	if !l.post(func() { l.add(c, o) }) {
 		g.turnAway(c.link, o.feed)
@@ -84,24 +88,27 @@ func (g *Gateway) serve(ctx context.Context, w http.ResponseWriter, r *http.Requ
 }
 
 // turnAway closes a socket that was counted, and gives its feed back.
-func (g *Gateway) turnAway(to link, f *fanout.Feed) {
-	to.close()
+func (g *Gateway) turnAway(to poll.Link, f *fanout.Feed) {
+	to.Close()
 	g.to.Feeds.Release(f)
 	g.sockets.Add(-1)
 }
 
-// admit says whether there is room for one more socket. leave is called when it is open or refused.
-func (g *Gateway) admit() (leave func(), err error) {
+// admit says whether there is room for one more socket, while opening of them are on their way in, itself included.
+func (g *Gateway) admit(opening int64) error {
 	switch {
 	case g.draining.Load():
-		return nil, fault.New(fault.Moving, "this gateway is going away").After(busyPause)
-	case g.sockets.Load() >= int64(g.cfg.MaxSockets):
-		return nil, fault.New(fault.Unavailable, "this gateway is full").After(5 * busyPause)
-	case g.opening.Add(1) > int64(g.cfg.MaxOpening):
-		g.opening.Add(-1)
-		return nil, fault.New(fault.Unavailable, "too many sockets are being opened").After(busyPause)
+		return errMoving()
+	case opening > int64(g.cfg.MaxOpening):
+		return fault.New(fault.Unavailable, "too many sockets are being opened").After(busyPause)
+	case g.sockets.Load()+opening > int64(g.cfg.MaxSockets):
+		return fault.New(fault.Unavailable, "this gateway is full").After(5 * busyPause)
 	}
-	return func() { g.opening.Add(-1) }, nil
+	return nil
+}
+
+func errMoving() error {
+	return fault.New(fault.Moving, "this gateway is going away; connect again with your cursor").After(busyPause)
 }
 
 // ask reads a request. Every id is parsed here, once.
@@ -179,21 +186,20 @@ func (g *Gateway) openAt(ctx context.Context, a ask, place fanout.Place) (opened
 }
 
 func (g *Gateway) openOn(ctx context.Context, a ask, f *fanout.Feed) (opened, error) {
-	place := f.Place()
 	if a.cursor == (chat.Cursor{}) {
-		return g.snapshot(ctx, f, place, a.user, 0)
+		return g.snapshot(ctx, f, a.user, chat.MaxSeq)
 	}
 	start, reason, err := g.resume(ctx, a.cursor, f)
 	if err != nil {
 		return opened{}, err
 	}
 	if reason != "" {
-		o, err := g.snapshot(ctx, f, place, a.user, 0)
+		o, err := g.snapshot(ctx, f, a.user, chat.MaxSeq)
 		o.resync = reason
 		return o, err
 	}
-	o, err := g.snapshot(ctx, f, place, a.user, start)
-	o.start, o.resumed = min(start, o.head), true
+	o, err := g.snapshot(ctx, f, a.user, start)
+	o.resumed = true
 	return o, err
 }
 
@@ -222,20 +228,20 @@ func (g *Gateway) resume(ctx context.Context, cursor chat.Cursor, f *fanout.Feed
 	return cursor.Seq, "", nil
 }
 
-// snapshot asks for the user's place, after it noted how far the feed is.
-func (g *Gateway) snapshot(ctx context.Context, f *fanout.Feed, place fanout.Place, user chat.UserID, since chat.Seq) (opened, error) {
-	head := f.Reach().Head
-	if since == 0 {
-		since = head // a tenure that ends while the directory answers is still needed
-	}
-	reply, err := g.to.Directory.Session(ctx, rpc.SessionRequest{UserID: user, WorkspaceID: place.WorkspaceID, Since: since})
+// snapshot asks for the user's place, after it noted how far the feed is. The session starts at start, or at the
+// feed's head when that is before it.
+func (g *Gateway) snapshot(ctx context.Context, f *fanout.Feed, user chat.UserID, start chat.Seq) (opened, error) {
+	place, head := f.Place(), f.Reach().Head
+	start = min(start, head)
+	// A tenure that ends while the directory answers is still needed. (0 would ask for those that last only.)
+	reply, err := g.to.Directory.Session(ctx, rpc.SessionRequest{UserID: user, WorkspaceID: place.WorkspaceID, Since: max(start, 1)})
 	if err != nil {
 		return opened{}, err
 	}
 	if placeOf(reply) != place {
 		return opened{}, errMoved
 	}
-	return opened{feed: f, userID: user, role: reply.Role, tenures: reply.Tenures, head: head, start: head}, nil
+	return opened{feed: f, userID: user, role: reply.Role, tenures: reply.Tenures, head: head, start: start}, nil
 }
 
 // problem answers a request that gets no socket.

@@ -2,8 +2,6 @@ package gateway
 
 import (
 	"context"
-	"errors"
-	"io"
 	"time"
 
 	"github.com/canopychat/canopy/edge/session"
@@ -13,39 +11,6 @@ import (
 	"github.com/canopychat/canopy/schemas/fault"
 	"github.com/canopychat/canopy/schemas/wire"
 )
-
-// reader is a link that the loop reads from itself.
-type reader interface {
-	// read takes what is there. (0, nil): nothing is. io.EOF: the client has ended.
-	read(buf []byte) (int, error)
-}
-
-// receive reads a socket that has something to read.
-func (l *loop) receive(c *conn) {
-	r, ok := c.link.(reader)
-	if !ok {
-		return
-	}
-	n, err := r.read(l.buf)
-	if err != nil {
-		if !errors.Is(err, io.EOF) {
-			l.log.Debug("read", "session_id", string(c.id), "err", err)
-		}
-		l.drop(c, c.reasonOr(reasonClient))
-		return
-	}
-	if n > 0 {
-		l.feed(c, l.buf[:n])
-	}
-}
-
-// reasonOr is why the socket was closed, or other when the client went first.
-func (c *conn) reasonOr(other string) string {
-	if c.closing {
-		return c.closedFor
-	}
-	return other
-}
 
 // feed takes bytes of a client. Nothing of data is kept.
 func (l *loop) feed(c *conn, data []byte) {
@@ -81,7 +46,7 @@ func (l *loop) hear(c *conn, e wsconn.Event) {
 		c.sayOwn(l.scratch.own)
 	case wsconn.Close:
 		l.hangUp(c, e.Code, "", reasonClient)
-		if !c.gone && !c.blocked() {
+		if !c.gone && !c.blocked() && c.link.Sent() { // or it ends when the client has our answer, or after closeGrace
 			l.drop(c, reasonClient)
 		}
 	case wsconn.Pong:
@@ -127,10 +92,14 @@ const busyPause = time.Second
 
 // send takes a frame that asks for an event.
 func (l *loop) send(c *conn, in wire.Inbound) {
+	if l.gw.draining.Load() { // so that what is on its way comes to an end
+		l.refuse(c, &in, errMoving())
+		return
+	}
 	place := c.room.feed.Place()
 	standing := l.standing(c, in.ChannelID)
 	if !standing.InIt {
-		l.refuse(c, &in, fault.New(fault.NotFound, "there is no such channel among yours"))
+		l.refuse(c, &in, errNoChannel())
 		return
 	}
 	req := request{about: in, change: event.Change{
@@ -166,36 +135,54 @@ func (l *loop) standing(c *conn, id chat.ChannelID) chat.Standing {
 	return standing
 }
 
-// launch brings a change to the log on a goroutine of its own. The next of the lane follows when it has its answer.
+func errNoChannel() error {
+	return fault.New(fault.NotFound, "there is no such channel among yours")
+}
+
+// launch brings a change to the log, if not too many are on their way.
 func (l *loop) launch(c *conn, req request) {
-	g := l.gw
-	if g.sending.Add(1) > int64(g.cfg.MaxSending) {
-		g.sending.Add(-1)
+	if l.gw.sending.Add(1) > int64(l.gw.cfg.MaxSending) {
+		l.gw.sending.Add(-1)
 		// Answered in a turn of its own: a long lane must not be refused in one deep recursion.
 		l.post(func() {
 			l.answer(c, req, event.Receipt{}, fault.New(fault.Unavailable, "too many sends are on their way").After(busyPause))
+			if next, ok := l.nextOf(c); ok {
+				l.launch(c, next)
+			}
 		})
 		return
 	}
+	l.submit(c, req)
+}
+
+// submit brings a change to the log on a goroutine of its own, as one of those that gw.sending counts. The next of
+// the lane follows in its place when it has its answer, so Drain, which waits until none is on its way, waits for
+// whole lanes.
+func (l *loop) submit(c *conn, req request) {
+	g := l.gw
 	g.counts.SendsTaken.Add(1)
 	started := g.begin(func(ctx context.Context) {
 		receipt, err := g.to.Submitter.Submit(ctx, req.change)
-		l.post(func() {
-			g.sending.Add(-1)
+		posted := l.post(func() {
 			l.answer(c, req, receipt, err)
+			if next, ok := l.nextOf(c); ok {
+				l.submit(c, next)
+				return
+			}
+			g.sending.Add(-1)
 		})
+		if !posted {
+			g.sending.Add(-1)
+		}
 	})
 	if !started {
 		g.sending.Add(-1)
 	}
 }
 
-// answer tells the client what became of a send, and launches the next one.
+// answer tells the client what became of a send.
 func (l *loop) answer(c *conn, req request, receipt event.Receipt, err error) {
 	switch {
-	case c.gone:
-		c.sends = nil // what was waiting was never on its way: the client sends it again
-		return
 	case err != nil:
 		l.refuse(c, &req.about, err)
 	case req.change.Kind == event.MessagePosted:
@@ -207,12 +194,21 @@ func (l *loop) answer(c *conn, req request, receipt event.Receipt, err error) {
 	default:
 		l.say(c, func(dst []byte) []byte { return wire.AppendAck(dst, req.about.Ref, receipt.Seq) })
 	}
-	if c.gone || c.sends == nil {
-		return
+}
+
+// nextOf is what goes to the log next of a session's lane, with what its user is now. What waits when the
+// conversation is over was never on its way: the client has no answer and sends it again.
+func (l *loop) nextOf(c *conn) (request, bool) {
+	for !c.gone && !c.closing && c.sends != nil {
+		next, ok := c.sends.Next()
+		if !ok {
+			break
+		}
+		if next.change.Standing = l.standing(c, next.change.ChannelID); next.change.Standing.InIt {
+			return next, true
+		}
+		l.refuse(c, &next.about, errNoChannel()) // left while it waited
 	}
-	if next, ok := c.sends.Next(); ok {
-		l.launch(c, next)
-	} else {
-		c.sends = nil
-	}
+	c.sends = nil
+	return request{}, false
 }

@@ -1,6 +1,8 @@
 package gateway
 
 import (
+	"time"
+
 	"github.com/canopychat/canopy/edge/fanout"
 	"github.com/canopychat/canopy/edge/session"
 	"github.com/canopychat/canopy/schemas/chat"
@@ -18,6 +20,8 @@ type room struct {
 	feed       *fanout.Feed
 	pos        chat.Seq
 	generation uint32
+	due        time.Time // while gathering: when what has come is taken; otherwise zero
+	several    bool      // the last turn took more than one entry
 	channels   *session.Channels
 	members    [][]*conn // by session.Number
 	conns      map[*conn]struct{}
@@ -34,18 +38,23 @@ func newRoom(l *loop, f *fanout.Feed) *room {
 // enter takes in a socket. Its session is behind until it has read on to the room's position.
 func (r *room) enter(c *conn, o opened) {
 	c.room = r
-	r.conns[c] = struct{}{}
 	r.feed.Watch(r.loop)
 	for r.pos < o.head && r.advance() { // the room must not be before the position that the session starts from
 	}
+	r.conns[c] = struct{}{} // not before: without its session the socket must not be shown anything
 	r.place(c, o)
+	if reach := r.feed.Reach(); reach.Head != r.pos || reach.Generation != r.generation {
+		r.loop.Wake(r.feed) // it moved before it was watched
+	}
 }
 
 // place puts a session where its snapshot says.
 func (r *room) place(c *conn, o opened) {
 	tenures := make([]session.Tenure, 0, len(o.tenures))
 	for _, t := range o.tenures {
-		n := r.channels.Learn(session.Channel{ID: t.ChannelID, Type: t.Type, Archived: t.Archived})
+		// The room may have come to the archiving since the directory answered. Nothing undoes it.
+		known := r.channels.At(r.channels.Number(t.ChannelID))
+		n := r.channels.Learn(session.Channel{ID: t.ChannelID, Type: t.Type, Archived: t.Archived || known.Archived})
 		tenures = append(tenures, session.Tenure{Channel: n, Tenure: chat.Tenure{
 			ChannelID: t.ChannelID, JoinedSeq: t.JoinedSeq, LeftSeq: t.LeftSeq,
 		}})
@@ -54,10 +63,14 @@ func (r *room) place(c *conn, o opened) {
 	for _, n := range c.sess.Channels() {
 		r.join(c, n)
 	}
-	c.behind, c.ahead = true, nil
+	c.behind, c.ahead, c.member = true, nil, o.head
+	now := make(map[session.Number]bool, len(tenures)) // of a channel's tenures at most one lasts
 	for _, t := range tenures {
-		if now := t.LeftSeq == 0; now != c.sess.In(t.Channel) {
-			c.expect(t.Channel, now)
+		now[t.Channel] = now[t.Channel] || t.LeftSeq == 0
+	}
+	for n, in := range now {
+		if in != c.sess.In(n) {
+			c.expect(n, in)
 		}
 	}
 }
@@ -98,6 +111,24 @@ func (r *room) part(c *conn, n session.Number) {
 	}
 }
 
+// gathers reports whether what has come waits for what comes right after it. Where a turn took several entries at
+// once the next ones are on their way, and each that joins saves a write a socket. One message at a time never waits.
+func (r *room) gathers() bool {
+	switch {
+	case !r.due.IsZero():
+		if r.loop.turned.Before(r.due) {
+			return true
+		}
+		r.due = time.Time{}
+		return false
+	case !r.several || len(r.conns) < gatherOver:
+		return false
+	}
+	r.due = r.loop.turned.Add(gatherFor)
+	time.AfterFunc(gatherFor, func() { r.loop.Wake(r.feed) }) // it finds nobody when the room or the loop has gone
+	return true
+}
+
 // advance takes the feed's new entries, at most turnEntries of them, to the live sessions. It reports whether
 // there are more.
 func (r *room) advance() (more bool) {
@@ -125,6 +156,7 @@ func (r *room) advance() (more bool) {
 		r.pos = entries[i].Seq
 		i++
 	}
+	r.several = len(entries) > 1
 	if len(entries) == turnEntries {
 		return true
 	}
@@ -282,7 +314,8 @@ func (r *room) show(c *conn, e *fanout.Entry, n session.Number) {
 	if seen {
 		c.write([][]byte{e.Frame})
 	}
-	if effect == session.Ends && !c.gone {
+	// Who left and came back reads of the leaving when resuming from before it.
+	if effect == session.Ends && e.Seq > c.member && !c.gone {
 		r.loop.close(c, fault.Forbidden, "no longer a member of this workspace")
 	}
 }

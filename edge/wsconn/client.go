@@ -52,11 +52,15 @@ func Dial(ctx context.Context, url string, header http.Header) (*Client, error) 
 		Header: ws.HandshakeHeaderHTTP(header),
 		OnStatusError: func(status int, _ []byte, rest io.Reader) {
 			refused.Status = status
-			// What is there of the answer: a status line was read, headers and body follow.
-			text, err := io.ReadAll(io.LimitReader(rest, maxRefusal))
-			if _, body, found := bytes.Cut(text, []byte("\r\n\r\n")); found && err == nil {
-				refused.Body = bytes.TrimSpace(body)
+			// The connection may stay open: only the answer's head says where its body ends.
+			answer, err := http.ReadResponse(bufio.NewReader(rest), nil)
+			if err != nil {
+				return
 			}
+			// What was read of a body that is cut off is worth showing.
+			body, _ := io.ReadAll(io.LimitReader(answer.Body, maxRefusal))
+			_ = answer.Body.Close() // the dialer closes the connection
+			refused.Body = bytes.TrimSpace(body)
 		},
 	}
 	conn, br, _, err := dialer.Dial(ctx, url)
@@ -94,8 +98,8 @@ func (c *Client) Read() ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		if h.Length > MaxMessage*2 {
-			return nil, fmt.Errorf("a frame of %d bytes from the server", h.Length)
+		if h.Length > MaxMessage*2-int64(len(message)) {
+			return nil, fmt.Errorf("a message of more than %d bytes from the server", MaxMessage*2)
 		}
 		payload := make([]byte, h.Length)
 		if _, err := io.ReadFull(c.in, payload); err != nil {

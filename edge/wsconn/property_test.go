@@ -128,6 +128,7 @@ func TestPropertyBuiltFrames(t *testing.T) {
 		}
 		code := rapid.SampledFrom([]int{1000, 1009, 4999}).Draw(rt, "code")
 		reason := rapid.String().Draw(rt, "reason")
+		//lint:ignore SA1019 the reference decoder; the bytes are ours and short
 		closed, err := ws.ReadFrame(bytes.NewReader(wsconn.AppendClose(nil, code, reason)))
 		if err != nil || len(closed.Payload) > wsconn.MaxControl {
 			rt.Fatalf("a close of %d bytes, %v", len(closed.Payload), err)

@@ -63,6 +63,7 @@ type App struct {
 	hub       *natsd.Hub
 	leaf      *natsd.Leaf
 	messages  *sqlite.Messages
+	directory *sqlite.Directory
 	hubConn   *bus.Conn // api, persist, provisioning
 	leafConn  *bus.Conn // edge
 	api       *apiRole
@@ -98,6 +99,11 @@ func (a *App) Run(ctx context.Context, ready func(Running)) (err error) {
 	}
 	a.life.closes("data folder", a.folder.close)
 	defer a.life.stop()
+	if a.whole() { // one that was killed has left its run.json, with addresses that are nobody's
+		if err := config.RemoveRunFile(a.folder.path); err != nil {
+			return config.Problemf("the data folder %s cannot be written: %v", a.folder.path, cause(err))
+		}
+	}
 	starting, cancel := context.WithCancel(ctx)
 	defer cancel()
 	started := make(chan error, 1)
@@ -158,6 +164,7 @@ func (a *App) start(ctx context.Context) error {
 		{"hub", a.has(RoleHub), a.startHub},
 		{"leaf", a.has(RoleLeaf), a.startLeaf},
 		{"messages store", a.has(RoleAPI, RolePersist), a.openMessages},
+		{"directory store", a.has(RoleAPI), a.openDirectory},
 		{"hub connection", a.has(RoleHub, RoleAPI, RolePersist), a.dialHub},
 		{"streams", a.has(RoleHub, RoleAPI, RolePersist), a.provision},
 		{"leaf connection", a.has(RoleEdge), a.dialLeaf},

@@ -11,7 +11,6 @@ import (
 	"github.com/canopychat/canopy/ops/config"
 )
 
-
 // patience bounds every wait of these tests: generous, because machines are slow under the race detector.
 const patience = 30 * time.Second
 

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"log/slog"
 	"time"
+
+	"github.com/canopychat/canopy/streams/natsd"
 )
 
 // stopBudget is how long one part may take to stop before its name is logged; it is waited for all the same.
@@ -42,7 +44,8 @@ func (l *lifecycle) start(name string, run func(context.Context) error, beforeSt
 		case ctx.Err() == nil && err == nil:
 			err = errors.New("it ended by itself")
 		case ctx.Err() != nil:
-			if err != nil && !errors.Is(err, context.Canceled) {
+			// A server that did not start has told so to who waited for it.
+			if err != nil && !errors.Is(err, context.Canceled) && !errors.Is(err, natsd.ErrNotStarted) {
 				l.log.Error("stopping failed", "part", name, "err", err)
 			}
 			return

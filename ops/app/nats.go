@@ -167,19 +167,23 @@ func (a *App) provisionOnce(ctx context.Context, wanted *provision.Wanted, js je
 	return err
 }
 
-// seen is how far each stream has been seen: what the Messages store holds of it. It is empty in a process
-// without that store.
+// seen is how far each stream has been seen: what the stores of this process have from it. It is empty in a
+// process without a store.
 func (a *App) seen(ctx context.Context) (map[string]uint64, error) {
 	seen := make(map[string]uint64)
-	if a.messages == nil {
-		return seen, nil
-	}
 	for shard := range streams.Shards {
-		through, err := a.messages.Progress(ctx, shard)
-		if err != nil {
-			return nil, fmt.Errorf("what the store has of shard %d: %w", shard, err)
+		var through, recorded chat.Seq
+		var err error
+		if a.messages != nil {
+			through, err = a.messages.Progress(ctx, shard)
 		}
-		seen[streams.ChatStream(shard)] = uint64(through)
+		if err == nil && a.directory != nil {
+			recorded, err = a.directory.Recorded(ctx, shard)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("what the stores have of shard %d: %w", shard, err)
+		}
+		seen[streams.ChatStream(shard)] = uint64(max(through, recorded))
 	}
 	return seen, nil
 }

@@ -45,6 +45,15 @@ func (a *App) openMessages(ctx context.Context) (err error) {
 	return nil
 }
 
+func (a *App) openDirectory(ctx context.Context) (err error) {
+	a.directory, err = sqlite.OpenDirectory(ctx, a.folder.at(directoryFile))
+	if err != nil {
+		return err
+	}
+	a.life.closes("directory store", a.directory.Close)
+	return nil
+}
+
 func (a *App) startPersist(context.Context) error {
 	a.consumers = persist.NewConsumers(a.hubConn, func(ctx context.Context) error {
 		_, err := a.messages.Progress(ctx, 0)
@@ -64,11 +73,7 @@ func (a *App) publisher(name string, conn *bus.Conn) *publish.Publisher {
 
 // startAPI wires the api role: one line a part, in the order of their needs.
 func (a *App) startAPI(ctx context.Context) error {
-	db, err := sqlite.OpenDirectory(ctx, a.folder.at(directoryFile))
-	if err != nil {
-		return err
-	}
-	a.life.closes("directory store", db.Close)
+	db := a.directory
 	signer, err := auth.OpenSigner(ctx, auth.SignerConfig{Keyring: db, Lifetime: a.cfg.Auth.TokenLife})
 	if err != nil {
 		return err
@@ -88,8 +93,8 @@ func (a *App) startAPI(ctx context.Context) error {
 	into := ingest.New(ingest.Config{Publisher: publisher, Log: log, History: reader, Window: a.dedupWindow()})
 	a.api = &apiRole{store: db, passwords: passwords, directory: service, ingest: into, rest: api.New(api.Config{
 		SignIns: auth.NewLogin(auth.LoginConfig{Accounts: db, Passwords: passwords, Signer: signer}), Tokens: verifier,
-		Accounts: service, Workspaces: service, Channels: service, Joining: service, People: service, Directs: service,
-		History: reader, Log: into, Logger: a.log.With("component", "api"),
+		Accounts: service, Workspaces: service, Channels: service, Joining: service, Editing: service,
+		People: service, Directs: service, History: reader, Log: into, Logger: a.log.With("component", "api"),
 	})}
 	a.life.start("outbox relay", relay.Run, nil)
 	a.serveRPC(rpc.Service{Name: streams.ServiceDirectory, Version: streams.DirectoryVersion, Methods: map[streams.Method]rpc.Handler{
@@ -114,7 +119,7 @@ func (a *App) serveRPC(s rpc.Service) {
 }
 
 // startEdge wires the edge role. It knows no database: what it needs of one, it asks over NATS.
-func (a *App) startEdge(context.Context) error {
+func (a *App) startEdge(ctx context.Context) error {
 	log := bus.NewLog(a.leafConn)
 	feeds := fanout.New(a.leafConn, log, fanout.Config{
 		RingEntries: a.cfg.Edge.RingEntries, RingBytes: int(a.cfg.Edge.RingBytes), Log: a.log.With("component", "fanout"),
@@ -130,6 +135,11 @@ func (a *App) startEdge(context.Context) error {
 	})
 	if err != nil {
 		return err
+	}
+	if a.has(RoleAPI) { // else it comes when it comes: until then sockets are refused as unavailable
+		if err := remote.answers(ctx); err != nil {
+			return err
+		}
 	}
 	a.edge, a.gateway = &edgeRole{feeds: feeds}, gw
 	a.life.start("fanout", feeds.Run, nil)
@@ -171,6 +181,27 @@ func (r remote) Session(ctx context.Context, req schema.SessionRequest) (schema.
 func (r remote) Keys(ctx context.Context) ([]schema.VerifyKey, error) {
 	reply, err := rpc.Call[schema.KeysReply](ctx, r.conn.NATS(), method(streams.ServiceDirectory, streams.DirectoryKeys), schema.KeysRequest{})
 	return reply.Keys, err
+}
+
+// answerPause is how often the edge asks for the api of its own process: the word of who answers takes some
+// milliseconds from the hub to the leaf.
+const answerPause = 10 * time.Millisecond
+
+// answers waits until the api can be asked.
+func (r remote) answers(ctx context.Context) error {
+	for {
+		_, err := r.Keys(ctx)
+		if err == nil {
+			return nil
+		}
+		timer := time.NewTimer(answerPause)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return fmt.Errorf("the api of this process does not answer: %w", err)
+		}
+	}
 }
 
 // Send implements ingest.History.

@@ -37,17 +37,34 @@ func (d *deployment) signIn(login string) *user {
 // call makes a REST call and answers its status and body.
 func (u *user) call(method, path string, body any) (int, []byte) {
 	u.d.t.Helper()
+	status, out, err := u.exchange(method, path, body)
+	if err != nil {
+		u.d.t.Fatalf("%s %s: %v", method, path, err)
+	}
+	return status, out
+}
+
+// try makes a REST call that may fail, and reads the answer into out.
+func (u *user) try(method, path string, body, out any) (int, error) {
+	status, text, err := u.exchange(method, path, body)
+	if err != nil {
+		return 0, err
+	}
+	return status, json.Unmarshal(text, out)
+}
+
+func (u *user) exchange(method, path string, body any) (int, []byte, error) {
 	var in io.Reader
 	if body != nil {
 		b, err := json.Marshal(body)
 		if err != nil {
-			u.d.t.Fatal(err)
+			return 0, nil, err
 		}
 		in = bytes.NewReader(b)
 	}
 	req, err := http.NewRequestWithContext(u.d.t.Context(), method, u.d.run.HTTP+path, in)
 	if err != nil {
-		u.d.t.Fatal(err)
+		return 0, nil, err
 	}
 	req.Header.Set("Content-Type", "application/json")
 	if u.token != "" {
@@ -55,14 +72,11 @@ func (u *user) call(method, path string, body any) (int, []byte) {
 	}
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
-		u.d.t.Fatalf("%s %s: %v", method, path, err)
+		return 0, nil, err
 	}
 	defer resp.Body.Close()
 	out, err := io.ReadAll(resp.Body)
-	if err != nil {
-		u.d.t.Fatalf("%s %s: %v", method, path, err)
-	}
-	return resp.StatusCode, out
+	return resp.StatusCode, out, err
 }
 
 // must is call that wants a status, and reads the answer into out.

@@ -142,7 +142,7 @@ var technologies = []technology{
 	{"github.com/schollz/progressbar/v3", []string{"ops/cli", "ops/ctl"}, nil, "progress is for who watches a terminal"},
 	{"golang.org/x/term", []string{"ops/cli"}, nil, "who watches a terminal is asked in one place"},
 	{"github.com/mattn/go-isatty", []string{"ops/cli"}, nil, "who watches a terminal is asked in one place"},
-	{"golang.org/x/sys/unix", []string{"edge/poll", "ops/app", "ops/bench"}, nil, "epoll, file locks and limits; all else is portable"},
+	{"golang.org/x/sys/unix", []string{"edge/poll", "ops/app", "ops/bench/..."}, nil, "epoll, file locks and limits; all else is portable"},
 	{"golang.org/x/sync/...", everywhere, nil, "errgroup and singleflight: as good as the standard library"},
 	{"golang.org/x/time/rate", everywhere, nil, "as good as the standard library"},
 	{"github.com/google/uuid", everywhere, nil, "UUIDv7: ids and message ids are made where the thing is"},

@@ -69,9 +69,9 @@ func TestPorts(t *testing.T) {
 			t.Errorf("together, a server listens at %s", address)
 		}
 	}
-	got := []string{apart.Hub.Listen, apart.Hub.LeafListen, apart.Hub.Monitor, apart.Leaf.Listen, apart.Hub.URL, apart.Leaf.HubURL, apart.Leaf.URL}
+	got := []string{apart.Hub.Listen, apart.Hub.LeafListen, apart.Hub.Monitor, apart.Leaf.Listen, apart.Hub.URL, apart.Leaf.HubURL, apart.Leaf.URL, apart.Listen, apart.Edge.Listen}
 	want := []string{"127.0.0.1:4222", "127.0.0.1:7422", "127.0.0.1:8222", "127.0.0.1:4223",
-		"nats://127.0.0.1:4222", "nats-leaf://127.0.0.1:7422", "nats://127.0.0.1:4223"}
+		"nats://127.0.0.1:4222", "nats-leaf://127.0.0.1:7422", "nats://127.0.0.1:4223", "127.0.0.1:8080", "127.0.0.1:8081"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}

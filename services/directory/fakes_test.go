@@ -144,6 +144,8 @@ func (o *memoryOutbox) Owed(_ context.Context, ws chat.WorkspaceID) (store.Outbo
 	return last, nil
 }
 
+func (o *memoryOutbox) Recorded(context.Context, int) (chat.Seq, error) { return 0, nil }
+
 func (o *memoryOutbox) OwedUpTo(_ context.Context, ws chat.WorkspaceID, upTo store.OutboxID) (bool, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()

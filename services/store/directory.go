@@ -174,6 +174,9 @@ type Outbox interface {
 	Owed(ctx context.Context, workspace chat.WorkspaceID) (OutboxID, error)
 	// OwedUpTo reports whether a row of a workspace with an id of at most upTo has no seq yet.
 	OwedUpTo(ctx context.Context, workspace chat.WorkspaceID, upTo OutboxID) (bool, error)
+	// Recorded is the highest seq that any membership of a shard's workspaces got; 0: none has one. A stream that ends
+	// before it is not the one that gave it.
+	Recorded(ctx context.Context, shard int) (chat.Seq, error)
 }
 
 // OutboxRow is one event on its way to the log.

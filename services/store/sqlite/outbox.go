@@ -65,3 +65,11 @@ func (d *Directory) OwedUpTo(ctx context.Context, workspace chat.WorkspaceID, up
 	return get(ctx, d, asked[bool]{"event", `SELECT EXISTS (SELECT 1 FROM outbox WHERE workspace_id = ? AND id <= ?)`, scalar[bool]},
 		workspace, upTo)
 }
+
+// Recorded implements store.Outbox.
+func (d *Directory) Recorded(ctx context.Context, shard int) (chat.Seq, error) {
+	return get(ctx, d, asked[chat.Seq]{"membership", `SELECT max(
+			(SELECT coalesce(max(m.joined_seq), 0) FROM members AS m JOIN workspaces AS w ON w.id = m.workspace_id WHERE w.shard = ?1),
+			(SELECT coalesce(max(max(t.joined_seq, t.left_seq)), 0) FROM tenures AS t JOIN channels AS c ON c.id = t.channel_id
+				JOIN workspaces AS w ON w.id = c.workspace_id WHERE w.shard = ?1))`, scalar[chat.Seq]}, shard)
+}

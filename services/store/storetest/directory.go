@@ -37,6 +37,7 @@ func RunDirectory(t *testing.T, open func(t *testing.T) store.Directory) {
 		{"TenuresOverLeaveAndRejoin", tenures},
 		{"OutboxOrderAndRecording", outbox},
 		{"OwedIsOfOneWorkspace", owed},
+		{"RecordedIsTheHighestSeqOfAShard", recorded},
 		{"OneOfTwoCreatorsWins", raceForName},
 		{"OneOfTwoRenamersWins", raceToRename},
 		{"OneTenureOfManyJoins", raceToJoin},

@@ -126,6 +126,28 @@ func owed(t *testing.T, f *fixture) {
 	expect(newID[chat.WorkspaceID](), theirs, 0, false)
 }
 
+func recorded(t *testing.T, f *fixture) {
+	expect := func(shard int, want chat.Seq) {
+		t.Helper()
+		got, err := f.d.Recorded(f.ctx, shard)
+		ok(t, err)
+		same(t, "Recorded", want, got)
+	}
+	expect(f.ws.Shard, f.seq) // the members that the fixture has
+	c := f.channel(chat.ChannelPublic, "general", f.owner, f.member)
+	expect(f.ws.Shard, f.seq)
+	f.record()
+	expect(f.ws.Shard, f.seq)
+	f.set(store.MemberChange{ChannelID: c.ID, By: f.owner, UserIDs: []chat.UserID{f.member}, Leave: true})
+	f.record()
+	expect(f.ws.Shard, f.seq)
+	ok(t, f.d.CreateWorkspace(f.ctx, chat.Workspace{ID: newID[chat.WorkspaceID](), Name: "Other", Shard: 0, Epoch: 1, CreatedAt: atMicro}, f.owner))
+	expect(0, 0)
+	f.record()
+	expect(0, f.seq)
+	expect(1, 0)
+}
+
 // together runs n goroutines and returns their errors.
 func together(n int, run func(i int) error) []error {
 	errs := make([]error, n)
