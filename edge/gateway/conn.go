@@ -17,7 +17,7 @@ import (
 // does not read them is closed.
 const maxOwn = 32 << 10
 
-// conn is one socket and its session. It belongs to its loop; away alone is read by others.
+// conn is one socket and its session. It belongs to its loop; away and moved alone are read by others.
 type conn struct {
 	// Immutable after add.
 	loop *loop
@@ -25,7 +25,8 @@ type conn struct {
 	id   chat.SessionID
 	link poll.Link
 
-	away atomic.Bool // the socket has gone: work for it can stop
+	away  atomic.Bool   // the socket has gone: work for it can stop
+	moved atomic.Uint32 // counts changes of what the user may do: sends on their way are looked at anew
 
 	sess   session.Session
 	member chat.Seq // up to here, and after it at some moment, the directory knew the user as a member of the workspace

@@ -125,7 +125,7 @@ func TestPipelinedSends(t *testing.T) {
 		w.with(func() { w.hold = hold })
 		c := w.open("alice")
 		body := func(i int) string { return strings.Repeat(fmt.Sprintf("%03d,", i), 200) }
-		taken := 1 + session.MaxQueued
+		taken := session.MaxQueued
 		go func() { // more than the sockets hold may be answered meanwhile
 			for i := range taken + 3 {
 				if _, err := c.nc.Write(post(fmt.Sprint("m", i), "c1", body(i))); err != nil {

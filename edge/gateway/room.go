@@ -52,9 +52,7 @@ func (r *room) enter(c *conn, o opened) {
 func (r *room) place(c *conn, o opened) {
 	tenures := make([]session.Tenure, 0, len(o.tenures))
 	for _, t := range o.tenures {
-		// The room may have come to the archiving since the directory answered. Nothing undoes it.
-		known := r.channels.At(r.channels.Number(t.ChannelID))
-		n := r.channels.Learn(session.Channel{ID: t.ChannelID, Type: t.Type, Archived: t.Archived || known.Archived})
+		n := r.channels.Learn(session.Channel{ID: t.ChannelID, Type: t.Type, Archived: t.Archived, AsOf: o.head})
 		tenures = append(tenures, session.Tenure{Channel: n, Tenure: chat.Tenure{
 			ChannelID: t.ChannelID, JoinedSeq: t.JoinedSeq, LeftSeq: t.LeftSeq,
 		}})
@@ -268,6 +266,9 @@ func (r *room) change(e *fanout.Entry) {
 	r.channels.Note(e)
 	n := r.numberOf(e)
 	for c := range r.conns {
+		if e.Event.Channel != nil || e.Event.UserID == c.sess.UserID {
+			c.moved.Add(1)
+		}
 		switch {
 		case c.gone || c.closing:
 		case c.behind:

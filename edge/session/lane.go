@@ -1,42 +1,47 @@
 package session
 
-// MaxQueued is how many sends of one session wait for their turn; one more is refused as rate_limited.
+// MaxQueued is how many sends of one session wait for their answers; one more is refused as rate_limited.
 const MaxQueued = 256
 
-// Lane puts what one session sends into an order that retries and elections cannot change: the next goes to
-// the log when the one before it has its answer. Were two of them on their way at once, the first could be
-// lost and sent again after the second was stored.
+// Lane puts what one session sends into an order that retries and elections cannot change. What Take gives goes to the
+// log one after the other, each when the one before it has its answer, and nothing else meanwhile. Were two of them on
+// their way at once, the first could be lost and sent again after the second was stored.
 type Lane[T any] struct {
 	waiting []T
-	busy    bool
+	away    int // how many Take gave last; 0: nothing is on its way
 }
 
-// Offer takes t. start says that it goes at once; otherwise Next gives it later. It is refused (false, false)
-// when MaxQueued are waiting.
-func (l *Lane[T]) Offer(t T) (start, taken bool) {
-	if !l.busy {
-		l.busy = true
-		return true, true
-	}
-	if len(l.waiting) >= MaxQueued {
-		return false, false
+// Offer takes t, to be given by Take. It is false when MaxQueued are waiting or on their way.
+func (l *Lane[T]) Offer(t T) bool {
+	if len(l.waiting)+l.away >= MaxQueued {
+		return false
 	}
 	l.waiting = append(l.waiting, t)
-	return false, true
+	return true
 }
 
-// Next says that the one on its way has its answer, and gives the one that goes now.
-func (l *Lane[T]) Next() (t T, ok bool) {
-	if len(l.waiting) == 0 {
-		l.busy, l.waiting = false, nil
-		return t, false
+// Take gives the next ones to go, at most limit of them, in the order in which they were offered. There are none while
+// those that were given before are on their way.
+func (l *Lane[T]) Take(limit int) []T {
+	if l.away > 0 || len(l.waiting) == 0 {
+		return nil
 	}
-	t = l.waiting[0]
-	var none T
-	l.waiting[0] = none
-	l.waiting = l.waiting[1:]
-	return t, true
+	n := min(limit, len(l.waiting))
+	l.away = n
+	taken := l.waiting[:n:n]
+	if l.waiting = l.waiting[n:]; len(l.waiting) == 0 {
+		l.waiting = nil
+	}
+	return taken
+}
+
+// Return says that what Take gave has its answers, but for rest, which did not go: they are the next ones.
+func (l *Lane[T]) Return(rest []T) {
+	l.away = 0
+	if len(rest) > 0 {
+		l.waiting = append(rest[:len(rest):len(rest)], l.waiting...)
+	}
 }
 
 // Idle reports whether nothing is waiting or on its way.
-func (l *Lane[T]) Idle() bool { return !l.busy }
+func (l *Lane[T]) Idle() bool { return l.away == 0 && len(l.waiting) == 0 }

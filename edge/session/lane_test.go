@@ -1,6 +1,7 @@
 package session_test
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -12,90 +13,104 @@ import (
 	"github.com/canopychat/canopy/schemas/event"
 )
 
-func TestALaneLetsOneGoAtATime(t *testing.T) {
+func TestALaneLetsOneBurstGoAtATime(t *testing.T) {
 	var l session.Lane[string]
 	if !l.Idle() {
 		t.Error("a new one is busy")
 	}
-	offer := func(s string, wantStart, wantTaken bool) {
+	offer := func(all ...string) {
 		t.Helper()
-		if start, taken := l.Offer(s); start != wantStart || taken != wantTaken {
-			t.Errorf("%s: start %t, taken %t", s, start, taken)
+		for _, s := range all {
+			if !l.Offer(s) {
+				t.Errorf("%s was refused", s)
+			}
 		}
 	}
-	next := func(want string, wantOK bool) {
+	take := func(want ...string) {
 		t.Helper()
-		if got, ok := l.Next(); got != want || ok != wantOK {
-			t.Errorf("next is %q, %t, want %q", got, ok, want)
+		if got := l.Take(2); !slices.Equal(got, want) {
+			t.Errorf("took %q, want %q", got, want)
 		}
 	}
-	offer("a", true, true)
-	offer("b", false, true)
-	offer("c", false, true)
-	next("b", true)
-	offer("d", false, true)
-	next("c", true)
-	next("d", true)
-	if l.Idle() {
-		t.Error("idle while d is on its way")
-	}
-	next("", false)
+	take()
+	offer("a", "b", "c")
+	take("a", "b")
+	take() // while those are on their way
+	offer("d")
+	l.Return(nil)
+	take("c", "d")
+	offer("e")
+	l.Return([]string{"d"}) // it did not go
+	take("d", "e")
+	l.Return(nil)
+	take()
 	if !l.Idle() {
 		t.Error("busy with nothing")
 	}
-	offer("e", true, true)
 }
 
 func TestALaneIsBounded(t *testing.T) {
 	var l session.Lane[int]
-	for i := range session.MaxQueued + 1 { // and the one on its way
-		if _, taken := l.Offer(i); !taken {
+	for i := range session.MaxQueued {
+		if !l.Offer(i) {
 			t.Fatalf("%d was refused", i)
 		}
 	}
-	if start, taken := l.Offer(-1); start || taken {
+	if l.Offer(-1) {
 		t.Error("one too many was taken")
 	}
-	if got, ok := l.Next(); !ok || got != 1 {
-		t.Errorf("%d %t", got, ok)
+	if got := l.Take(1); !slices.Equal(got, []int{0}) {
+		t.Errorf("%d", got)
 	}
-	if _, taken := l.Offer(1000); !taken {
+	if l.Offer(-1) {
+		t.Error("one too many was taken while one is on its way")
+	}
+	l.Return(nil)
+	if !l.Offer(1000) {
 		t.Error("there is room again")
 	}
 }
 
-// Whatever is offered and answered: those taken go in their order, once each, one at a time.
+// Whatever is offered, answered and returned: those taken go in their order, once each, one burst at a time.
 func TestALaneKeepsTheOrder(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		var l session.Lane[int]
-		var queue []int // taken and not gone yet
-		busy, next := false, 0
+		var queue, away []int // taken in and not gone yet; on their way
+		next := 0
 		t.Repeat(map[string]func(*rapid.T){
 			"offer": func(t *rapid.T) {
 				next++
-				start, taken := l.Offer(next)
-				if start != !busy || taken != (len(queue) < session.MaxQueued) {
-					t.Fatalf("start %t, taken %t", start, taken)
-				}
-				if taken && !start {
+				if taken := l.Offer(next); taken != (len(queue)+len(away) < session.MaxQueued) {
+					t.Fatalf("taken is %t", taken)
+				} else if taken {
 					queue = append(queue, next)
 				}
-				busy = true
 			},
-			"answer": func(t *rapid.T) {
-				if !busy {
+			"take": func(t *rapid.T) {
+				limit := rapid.IntRange(1, 5).Draw(t, "limit")
+				got := l.Take(limit)
+				if len(away) > 0 {
+					if got != nil {
+						t.Fatalf("%v while %v are on their way", got, away)
+					}
+					return
+				}
+				n := min(limit, len(queue))
+				if !slices.Equal(got, queue[:n]) {
+					t.Fatalf("%v of %v", got, queue)
+				}
+				away, queue = slices.Clone(queue[:n]), queue[n:]
+			},
+			"return": func(t *rapid.T) {
+				if len(away) == 0 {
 					t.Skip("nothing is on its way")
 				}
-				got, ok := l.Next()
-				if ok != (len(queue) > 0) || ok && got != queue[0] {
-					t.Fatalf("%d %t of %v", got, ok, queue)
-				}
-				if busy = ok; ok {
-					queue = queue[1:]
-				}
+				went := rapid.IntRange(1, len(away)).Draw(t, "went")
+				l.Return(away[went:])
+				queue, away = append(slices.Clone(away[went:]), queue...), nil
 			},
 			"": func(t *rapid.T) {
-				if l.Idle() == busy {
+				if l.Idle() != (len(queue)+len(away) == 0) {
 					t.Fatalf("idle is %t", l.Idle())
 				}
 			},
