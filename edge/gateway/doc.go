@@ -14,7 +14,7 @@
 //
 // On Linux sockets sit in epoll, one loop per core: no goroutine and no buffer per connection. What epoll cannot
 // serve (TLS that ends in this process, other systems) has a reading and a writing goroutine that feed the same
-// loop (stream.go).
+// loop (edge/poll).
 //
 // It owns sockets, loops and deadlines. It promises bounded memory per socket, and that whoever is not given
 // everything in order is told so: resync, or a close code whose range says whether to come back (schemas/fault).

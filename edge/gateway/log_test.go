@@ -7,7 +7,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/canopychat/canopy/edge/fanout"
 	"github.com/canopychat/canopy/schemas/chat"
 	"github.com/canopychat/canopy/schemas/event"
 	"github.com/canopychat/canopy/schemas/fault"
@@ -21,8 +20,6 @@ const (
 	ws    = chat.WorkspaceID("w1")
 	epoch = chat.Epoch(1)
 )
-
-var place = fanout.Place{WorkspaceID: ws, Shard: shard, Epoch: epoch}
 
 // hub is everything that a gateway has behind it, small: a log in memory that is the source of feeds, takes what
 // users send, and knows who is a member of what by its own order, as the Directory does.
