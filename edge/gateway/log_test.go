@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/canopychat/canopy/edge/fanout"
 	"github.com/canopychat/canopy/schemas/chat"
 	"github.com/canopychat/canopy/schemas/event"
 	"github.com/canopychat/canopy/schemas/fault"
