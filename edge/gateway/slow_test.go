@@ -128,8 +128,11 @@ func TestOneWhoDoesNotReadItsAnswers(t *testing.T) {
 	})
 }
 
+// slowBeat is long enough for a socket to fill before its client, who does not read, counts as silent: three of these.
+const slowBeat = 6 * time.Second
+
 func TestStallTimeout(t *testing.T) {
-	on(t, options{gw: gateway.Config{StallTimeout: 500 * time.Millisecond, Heartbeat: 200 * time.Millisecond}}, func(t *testing.T, w *world) {
+	on(t, options{gw: gateway.Config{StallTimeout: 500 * time.Millisecond, Heartbeat: slowBeat}}, func(t *testing.T, w *world) {
 		w.member("alice", "c1", "c2")
 		w.stuck("alice")
 		w.eventually("it has gone", func() bool { return w.gw.Sockets() == 0 })
@@ -140,7 +143,7 @@ func TestStallTimeout(t *testing.T) {
 }
 
 func TestRemovedFromTheWorkspaceWhileBehind(t *testing.T) {
-	on(t, options{gw: gateway.Config{Heartbeat: 200 * time.Millisecond}}, func(t *testing.T, w *world) {
+	on(t, options{gw: gateway.Config{Heartbeat: slowBeat}}, func(t *testing.T, w *world) {
 		w.member("alice", "c1", "c2")
 		c, _ := w.stuck("alice")
 		w.leave("", "alice")
