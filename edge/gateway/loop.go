@@ -21,8 +21,9 @@ const (
 	pumpEntries = 64  // entries that a session that is behind takes in one step
 	pumpSteps   = 8   // steps in one turn
 	closeGrace  = 5 * time.Second
-	gatherOver  = 64                     // sockets of a room from which on a wait costs less than the writes it saves
-	gatherFor   = 500 * time.Microsecond // ops/bench, 1,000 sockets, sixteen in flight: 2.1 times the bare loop without, 1.75 with
+	gatherOver  = 64                   // sockets of a room from which on a wait costs less than the writes it saves
+	gatherEach  = 2 * time.Microsecond // a socket of the room: half of what a write to it costs (ops/bench), so a wait is at most half a turn
+	gatherMax   = 4 * time.Millisecond
 )
 
 // loop owns a share of the sockets: nothing else touches them after they are added, so a session has no lock.

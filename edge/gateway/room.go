@@ -122,8 +122,9 @@ func (r *room) gathers() bool {
 	case !r.several || len(r.conns) < gatherOver:
 		return false
 	}
-	r.due = r.loop.turned.Add(gatherFor)
-	time.AfterFunc(gatherFor, func() { r.loop.Wake(r.feed) }) // it finds nobody when the room or the loop has gone
+	wait := min(gatherMax, time.Duration(len(r.conns))*gatherEach)
+	r.due = r.loop.turned.Add(wait)
+	time.AfterFunc(wait, func() { r.loop.Wake(r.feed) }) // it finds nobody when the room or the loop has gone
 	return true
 }
 
