@@ -139,6 +139,7 @@ func TestPipelinedSends(t *testing.T) {
 				t.Fatalf("%+v", f)
 			}
 		}
+		w.eventually("one is on its way", func() bool { w.mu.Lock(); defer w.mu.Unlock(); return w.inSubmit > 0 })
 		w.with(func() {
 			if w.inSubmit != 1 {
 				t.Errorf("%d sends of one session are on their way at once", w.inSubmit)
