@@ -14,8 +14,8 @@ import (
 )
 
 // maxOwn is how many bytes of frames of its own (acks, pongs, errors) may wait for a socket. A client that
-// does not read them is closed.
-const maxOwn = 32 << 10
+// does not read them is closed. The answers to session.MaxQueued sends, of some 300 bytes each, fit.
+const maxOwn = 128 << 10
 
 // conn is one socket and its session. It belongs to its loop; away and moved alone are read by others.
 type conn struct {
