@@ -171,7 +171,7 @@ func (a *App) start(ctx context.Context) error {
 		{"persist", a.has(RolePersist), a.startPersist},
 		{"api", a.has(RoleAPI), a.startAPI},
 		{"edge", a.has(RoleEdge), a.startEdge},
-		{"demo", a.whole() && !a.cfg.Empty, a.makeDemo},
+		{"demo", a.whole(), a.makeDemo},
 		{"http", a.has(RoleEdge, RoleAPI), a.serveHTTP},
 		{"run.json", a.whole(), a.writeRunFile},
 	}

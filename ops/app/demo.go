@@ -35,7 +35,8 @@ var demoTalk = []struct {
 	{channel: "random", who: "bob", text: "First!", reactions: []string{"😄"}},
 }
 
-// makeDemo fills a new deployment with a workspace that has something in it. It may be cut off anywhere and goes on
+// makeDemo fills a new deployment with a workspace that has something in it: people and channels, and a conversation
+// unless it shall be empty. It may be cut off anywhere and goes on
 // at the next start: ids and passwords are written down before they are used, and everything with an id is made once.
 func (a *App) makeDemo(ctx context.Context) error {
 	d := &a.folder.secrets.Demo
@@ -108,6 +109,9 @@ func (a *App) fillDemo(ctx context.Context) error {
 	channels, err := a.demoChannels(ctx, ws.ID, owner, people)
 	if err != nil {
 		return err
+	}
+	if a.cfg.Empty {
+		return nil
 	}
 	return a.talk(ctx, ws, people, channels)
 }

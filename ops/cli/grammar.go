@@ -53,7 +53,7 @@ type durable struct {
 type upCmd struct {
 	process  `embed:""`
 	durable  `embed:""`
-	Empty    bool `help:"Make no demo workspace at the first start."`
+	Empty    bool `help:"Make no conversation in the demo workspace at the first start."`
 	NoLimits bool `help:"No limits of rates and sockets: for measuring."`
 }
 

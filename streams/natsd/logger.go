@@ -35,8 +35,18 @@ func (l *logger) Warnf(format string, v ...any) {
 	l.line(slog.LevelWarn, format, v)
 }
 
+// flushing is what the server says when the other end of a connection has gone first, as at every stop. Whoever held
+// that end says what it means.
+const flushing = "Error flushing: "
+
 // Errorf is an error that the server goes on after.
-func (l *logger) Errorf(format string, v ...any) { l.line(slog.LevelError, format, v) }
+func (l *logger) Errorf(format string, v ...any) {
+	if strings.Contains(format, flushing) {
+		l.line(slog.LevelDebug, format, v)
+		return
+	}
+	l.line(slog.LevelError, format, v)
+}
 
 // Fatalf is the end of the server. It is not logged: Run returns it.
 func (l *logger) Fatalf(format string, v ...any) {
