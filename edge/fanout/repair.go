@@ -62,7 +62,7 @@ func (f *Feed) mend(ctx context.Context) {
 			continue
 		}
 		f.slog.Warn("the log does not answer; nothing new is shown until it does", "err", err)
-		if !rest(ctx, pause/2+rand.N(pause)) {
+		if bus.Pause(ctx, pause/2+rand.N(pause)) != nil {
 			return
 		}
 	}
@@ -129,7 +129,7 @@ func (f *Feed) repair(ctx context.Context) (bool, error) {
 		}
 		// Something was seen that the log does not show: a replica that lags, or a message that somebody put on
 		// the fan subject by hand.
-		if !rest(ctx, firstPause) {
+		if bus.Pause(ctx, firstPause) != nil {
 			return false, ctx.Err()
 		}
 	}
@@ -189,7 +189,7 @@ func (f *Feed) prove(ctx context.Context) {
 			return
 		}
 		if next > 0 { // it is on its way, or was lost behind the newest one that came
-			if rest(ctx, grace) {
+			if bus.Pause(ctx, grace) == nil {
 				f.expect(next)
 			}
 			return
@@ -371,18 +371,6 @@ func (f *Feed) lastBefore(ctx context.Context, channels map[chat.ChannelID]struc
 	return before, nil
 }
 
-// rest waits for d. It is false when ctx ended first.
-func rest(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
-}
-
 // Bounds is the first and the last seq of the stream that the workspace's log lies in.
 func (f *Feed) Bounds(ctx context.Context) (first, last chat.Seq, err error) {
 	return f.log.Bounds(ctx, f.place.Shard)
@@ -392,7 +380,7 @@ func (f *Feed) Bounds(ctx context.Context) (first, last chat.Seq, err error) {
 func (f *Feed) CatchUp(ctx context.Context) error {
 	f.Suspect() // with an audit: it asks the leader how far the log goes
 	for !f.sound() {
-		if !rest(ctx, catchUpPoll) {
+		if bus.Pause(ctx, catchUpPoll) != nil {
 			return fault.Wrap(fault.Unavailable, ctx.Err(), "the workspace's log does not answer").After(time.Second)
 		}
 	}

@@ -143,12 +143,8 @@ func (a *App) provision(ctx context.Context) error {
 			return err
 		}
 		a.log.Warn("the streams are not ready yet", "err", err)
-		timer := time.NewTimer(attemptPause)
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			timer.Stop()
-			return ctx.Err()
+		if err := bus.Pause(ctx, attemptPause); err != nil {
+			return err
 		}
 	}
 }

@@ -194,11 +194,7 @@ func (r remote) answers(ctx context.Context) error {
 		if err == nil {
 			return nil
 		}
-		timer := time.NewTimer(answerPause)
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			timer.Stop()
+		if bus.Pause(ctx, answerPause) != nil {
 			return fmt.Errorf("the api of this process does not answer: %w", err)
 		}
 	}

@@ -219,12 +219,8 @@ func ask[Reply any](ctx context.Context, conn *bus.Conn, method streams.Method, 
 		if pause <= 0 {
 			pause = askPause
 		}
-		timer := time.NewTimer(pause)
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			timer.Stop()
-			return reply, ctx.Err()
+		if err := bus.Pause(ctx, pause); err != nil {
+			return reply, err
 		}
 	}
 }

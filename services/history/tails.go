@@ -222,7 +222,7 @@ func (t *tails) extend(ctx context.Context, s *sharedTail, q question) error {
 		if tries++; tries > staleTries {
 			return errBehind
 		}
-		if err := pause(ctx, stalePause<<tries); err != nil {
+		if err := bus.Pause(ctx, stalePause<<tries); err != nil {
 			return err
 		}
 	}
@@ -256,16 +256,5 @@ func (t *tails) dropIdleLocked(now time.Time) {
 		if s.reading == nil && now.Sub(s.usedAt) > tailIdle {
 			delete(t.byKey, key)
 		}
-	}
-}
-
-func pause(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
 	}
 }

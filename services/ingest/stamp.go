@@ -37,19 +37,8 @@ func stored(ctx context.Context, log Log, shard streams.Shard, seq chat.Seq) (bu
 		if !fault.Is(err, fault.NotFound) {
 			return e, err
 		}
-		if err := pause(ctx, wait); err != nil {
+		if err := bus.Pause(ctx, wait); err != nil {
 			return bus.Entry{}, unavailable(fmt.Errorf("no replica shows %d: %w", seq, err), "the message log is behind; try again")
 		}
-	}
-}
-
-func pause(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
 	}
 }

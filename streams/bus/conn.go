@@ -106,6 +106,18 @@ func Dial(cfg DialConfig) (*Conn, error) {
 // reconnectDelay follows each round of attempts. The jitter spreads a crowd that lost the same server.
 func reconnectDelay(rounds int) time.Duration { return Backoff(reconnectFirst, reconnectCap, rounds) }
 
+// Pause waits for d, or returns why ctx ended when that comes first.
+func Pause(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
 // Backoff is a random time around first<<attempt, at most limit.
 func Backoff(first, limit time.Duration, attempt int) time.Duration {
 	d := limit

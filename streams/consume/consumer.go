@@ -113,7 +113,9 @@ func (c *Consumer) Run(ctx context.Context) error {
 			failures = 0
 		}
 		c.log.Warn("consuming is interrupted", "err", err)
-		c.pause(ctx, bus.Backoff(resumeFirst, resumeCap, failures))
+		if bus.Pause(ctx, bus.Backoff(resumeFirst, resumeCap, failures)) != nil {
+			break
+		}
 		failures++
 	}
 	c.note(func(s *State) { s.Pulling = false })
@@ -133,7 +135,9 @@ func (c *Consumer) awaitReady(ctx context.Context) {
 		if err == nil {
 			return
 		}
-		c.pause(ctx, bus.Backoff(c.cfg.HoldFirst, c.cfg.HoldCap, attempt))
+		if bus.Pause(ctx, bus.Backoff(c.cfg.HoldFirst, c.cfg.HoldCap, attempt)) != nil {
+			return
+		}
 	}
 }
 
@@ -221,8 +225,7 @@ func (c *Consumer) decide(ctx, handling context.Context, batch []bus.Delivery) [
 			return outcomes
 		}
 		c.noteOutage(err)
-		c.pause(ctx, bus.Backoff(c.cfg.HoldFirst, c.cfg.HoldCap, attempt))
-		if ctx.Err() != nil {
+		if bus.Pause(ctx, bus.Backoff(c.cfg.HoldFirst, c.cfg.HoldCap, attempt)) != nil {
 			return nil
 		}
 	}
@@ -245,15 +248,6 @@ func (c *Consumer) note(f func(*State)) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	f(&c.state)
-}
-
-func (c *Consumer) pause(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
-	}
 }
 
 // info is what a consumer says of itself.
