@@ -22,6 +22,18 @@ func (t ChannelType) Named() bool { return t == ChannelPublic || t == ChannelPri
 // Direct reports whether t is dm or group_dm: channels that are made of their people.
 func (t ChannelType) Direct() bool { return t == ChannelDM || t == ChannelGroupDM }
 
+// A ChannelRole says what a member may do in a channel beyond taking part.
+type ChannelRole string
+
+// Roles in a channel. Who creates one is its manager.
+const (
+	ChannelManager ChannelRole = "manager"
+	ChannelMember  ChannelRole = "member"
+)
+
+// Valid reports whether r is one of the two roles.
+func (r ChannelRole) Valid() bool { return r == ChannelManager || r == ChannelMember }
+
 // A Channel is a stream of messages in a workspace: one subject of its log.
 type Channel struct {
 	ID          ChannelID
@@ -54,6 +66,7 @@ type Standing struct {
 	Type     ChannelType // of the channel
 	Archived bool        // the channel
 	InIt     bool        // a member of the channel
+	Manages  bool        // its manager
 }
 
 // MaySee reports whether the channel exists for the user. What one may not see is not_found.
@@ -89,10 +102,16 @@ func (s Standing) MayUpdate() bool {
 	return s.MayPost() && s.Role != RoleGuest && s.Type.Named()
 }
 
-// MayArchive reports whether the user may end the channel: who created it, while they are in it, and
+// MayArchive reports whether the user may end the channel: who created it, while they are in it, its managers, and
 // administrators, of whatever they see.
 func (s Standing) MayArchive(creator, user UserID) bool {
-	return s.MaySee() && !s.Archived && s.Type.Named() && (s.Role.Administers() || (s.MayUpdate() && creator == user))
+	return s.MaySee() && !s.Archived && s.Type.Named() && (s.Role.Administers() || (s.MayUpdate() && (creator == user || s.Manages)))
+}
+
+// MayManage reports whether the user may remove people from the channel and give them roles in it: its managers, and
+// administrators of whatever they see. A direct message is its people, and has no roles.
+func (s Standing) MayManage() bool {
+	return s.MaySee() && s.Type.Named() && (s.Role.Administers() || (s.InIt && s.Manages && s.Role != RoleGuest))
 }
 
 // MayCreateChannel reports whether a role may create a channel of type t in its workspace.

@@ -43,6 +43,42 @@ func (r Role) Administers() bool { return r == RoleOwner || r == RoleAdmin }
 // of the channels they are in, and nobody else.
 func MayListMembers(r Role) bool { return r.Valid() && r != RoleGuest }
 
+// rank orders the roles: a higher one may do more.
+func (r Role) rank() int {
+	switch r {
+	case RoleOwner:
+		return 4
+	case RoleAdmin:
+		return 3
+	case RoleMember:
+		return 2
+	case RoleGuest:
+		return 1
+	}
+	return 0
+}
+
+// MayInvite reports whether a role may bring somebody into its workspace as another role: administrators may, as
+// anything up to what they are; nobody is invited as owner.
+func MayInvite(by, as Role) bool {
+	return by.Administers() && as.Valid() && as != RoleOwner && as.rank() <= by.rank()
+}
+
+// MaySetRole reports whether a role may make a member of its workspace who is one thing another: administrators may,
+// of people who are not above them, and to nothing above them.
+func MaySetRole(by, from, to Role) bool {
+	return by.Administers() && from.Valid() && to.Valid() && from.rank() <= by.rank() && to.rank() <= by.rank()
+}
+
+// MayRemoveMember reports whether a role may take somebody of another out of its workspace. Everybody may go
+// themselves. That a workspace keeps an owner is for its store to see to.
+func MayRemoveMember(by, target Role) bool {
+	return by.Administers() && target.Valid() && target.rank() <= by.rank()
+}
+
+// MayUpdateWorkspace reports whether a role may give its workspace another name.
+func MayUpdateWorkspace(r Role) bool { return r.Administers() }
+
 // A Member is a user in a workspace.
 type Member struct {
 	WorkspaceID WorkspaceID

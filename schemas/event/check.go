@@ -21,10 +21,13 @@ var checks = map[Kind]func(*Event) error{
 	PinRemoved:      all(ofChannel, ofMessage),
 	MemberJoined:    all(ofUser, checkRole),
 	MemberLeft:      ofUser,
+	MemberUpdated:   all(ofUser, checkNewRole),
 	ChannelCreated:  all(ofChannel, checkChannel),
 	ChannelUpdated:  all(ofChannel, checkChannel),
 	ChannelArchived: all(ofChannel, checkChannel),
 	UserUpdated:     all(ofUser, checkUser),
+
+	WorkspaceUpdated: checkWorkspace,
 }
 
 // check says what makes e unfit to be stored. The error wraps ErrMalformed.
@@ -128,12 +131,30 @@ func checkRole(e *Event) error {
 	return nil
 }
 
+// checkNewRole wants the role of the place that the event is about: of the channel, or of the workspace.
+func checkNewRole(e *Event) error {
+	if e.ChannelID == "" {
+		return checkRole(e)
+	}
+	if !e.ChannelRole.Valid() {
+		return e.bad("channel_role is not a role in a channel")
+	}
+	return nil
+}
+
 func checkChannel(e *Event) error {
 	if e.Channel == nil || !e.Channel.Type.Valid() {
 		return e.bad("channel is missing or of no known type")
 	}
 	if !chat.IsID(string(e.Channel.CreatorID)) {
 		return e.bad("creator_id is not an id")
+	}
+	return nil
+}
+
+func checkWorkspace(e *Event) error {
+	if e.Workspace == nil || chat.CheckName(e.Workspace.Name) != nil {
+		return e.bad("workspace is missing or its name is none")
 	}
 	return nil
 }

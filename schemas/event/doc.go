@@ -17,8 +17,11 @@
 //	reaction.added, reaction.removed        message_seq, emoji                                the channel
 //	pin.added, pin.removed                  message_seq                                       the channel
 //	member.joined, member.left              user_id, role (joined)                            the channel, or the workspace
+//	member.updated                          user_id, channel_role                             the channel
+//	member.updated                          user_id, role                                     the workspace
 //	channel.created, .updated, .archived    channel {name, type, topic, creator_id}           the channel
 //	user.updated                            user_id, user {login, display_name, deactivated}  the workspace
+//	workspace.updated                       workspace {name}                                  the workspace
 //
 // sender_id is whoever did it. Readers ignore a field that they do not know. A kind that they do not
 // know, or a higher v, is carried to clients and stores as it is (Known is false).

@@ -28,10 +28,13 @@ const (
 	PinRemoved      Kind = "pin.removed"
 	MemberJoined    Kind = "member.joined"
 	MemberLeft      Kind = "member.left"
+	MemberUpdated   Kind = "member.updated"
 	ChannelCreated  Kind = "channel.created"
 	ChannelUpdated  Kind = "channel.updated"
 	ChannelArchived Kind = "channel.archived"
 	UserUpdated     Kind = "user.updated"
+
+	WorkspaceUpdated Kind = "workspace.updated"
 )
 
 // Event is what happened, as its publisher writes it. The order of the fields is the order of the
@@ -48,10 +51,12 @@ type Event struct {
 	Body        string            `json:"body,omitempty"`
 	Emoji       string            `json:"emoji,omitempty"`
 	Attachments []chat.Attachment `json:"attachments,omitempty"`
-	UserID      chat.UserID       `json:"user_id,omitempty"` // whom it is about
-	Role        chat.Role         `json:"role,omitempty"`
+	UserID      chat.UserID       `json:"user_id,omitempty"`      // whom it is about
+	Role        chat.Role         `json:"role,omitempty"`         // in the workspace
+	ChannelRole chat.ChannelRole  `json:"channel_role,omitempty"` // in the channel
 	Channel     *ChannelState     `json:"channel,omitempty"`
 	User        *UserState        `json:"user,omitempty"`
+	Workspace   *WorkspaceState   `json:"workspace,omitempty"`
 }
 
 // ChannelState is what a channel looks like after the event.
@@ -67,6 +72,11 @@ type UserState struct {
 	Login       string `json:"login"`
 	DisplayName string `json:"display_name"`
 	Deactivated bool   `json:"deactivated"`
+}
+
+// WorkspaceState is what a workspace looks like after the event.
+type WorkspaceState struct {
+	Name string `json:"name"`
 }
 
 // Known reports whether this build understands the event. One that it does not is carried as it is.

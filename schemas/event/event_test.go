@@ -51,6 +51,9 @@ var golden = map[string]event.Event{
 	"member.joined.workspace":  {Kind: event.MemberJoined, Epoch: 1, SenderID: alice, UserID: bob, Role: chat.RoleMember},
 	"member.left":              {Kind: event.MemberLeft, Epoch: 1, ChannelID: channel, SenderID: bob, UserID: bob},
 	"member.left.workspace":    {Kind: event.MemberLeft, Epoch: 1, SenderID: alice, UserID: bob},
+	"member.updated":           {Kind: event.MemberUpdated, Epoch: 1, ChannelID: channel, SenderID: alice, UserID: bob, ChannelRole: chat.ChannelManager},
+	"member.updated.workspace": {Kind: event.MemberUpdated, Epoch: 1, SenderID: alice, UserID: bob, Role: chat.RoleAdmin},
+	"workspace.updated":        {Kind: event.WorkspaceUpdated, Epoch: 1, SenderID: alice, Workspace: &event.WorkspaceState{Name: "Ünïted & Söhne"}},
 	"channel.created":          {Kind: event.ChannelCreated, Epoch: 1, ChannelID: channel, SenderID: alice, Channel: &event.ChannelState{Name: "general", Type: chat.ChannelPublic, Topic: "What we ship next", CreatorID: alice}},
 	"channel.created.group_dm": {Kind: event.ChannelCreated, Epoch: 1, ChannelID: channel, SenderID: alice, Channel: &event.ChannelState{Type: chat.ChannelGroupDM, CreatorID: alice}},
 	"channel.updated":          {Kind: event.ChannelUpdated, Epoch: 1, ChannelID: channel, SenderID: bob, Channel: &event.ChannelState{Name: "alle", Type: chat.ChannelPrivate, CreatorID: alice}},
@@ -61,8 +64,8 @@ var golden = map[string]event.Event{
 // kinds is every kind of version 1.
 var kinds = []event.Kind{
 	event.MessagePosted, event.MessageEdited, event.MessageDeleted, event.ReactionAdded, event.ReactionRemoved,
-	event.PinAdded, event.PinRemoved, event.MemberJoined, event.MemberLeft,
-	event.ChannelCreated, event.ChannelUpdated, event.ChannelArchived, event.UserUpdated,
+	event.PinAdded, event.PinRemoved, event.MemberJoined, event.MemberLeft, event.MemberUpdated,
+	event.ChannelCreated, event.ChannelUpdated, event.ChannelArchived, event.UserUpdated, event.WorkspaceUpdated,
 }
 
 func goldenBytes(t testing.TB, name string) []byte {

@@ -13,12 +13,17 @@
 //	message.edit {channel_id, seq, body, ref}                         ack {ref, seq}
 //	message.delete {channel_id, seq, ref}                             ack {ref, seq}
 //	reaction.add, reaction.remove {channel_id, seq, emoji, ref}       ack {ref, seq}
+//	typing.start {channel_id}                                         nothing; typing to the others, at most one in chat.TypingEvery
+//	presence.set {status, text?, ref?}                                presence.update of oneself, with ref
+//	presence.query {user_ids, ref?}                                   a presence.update for each, with ref, and from then on for each change
 //	ping {ref}                                                        pong {ref}
 //
 //	gateway pushes
 //	hello {session_id, user_id, workspace_id, epoch, head, resumed, heartbeat_s}
 //	message.deliver {channel_id, seq, prev, ts, message}
 //	event {kind, channel_id?, seq, prev?, ts, …}                      every other kind of stored event
+//	typing {channel_id, user_id, expires_s}                           somebody else writes; it counts for expires_s seconds
+//	presence.update {user_id, status, text?, ref?}                    how somebody can be reached: online, away or offline
 //	resync {reason, head}
 //	error {code, message, ref?, client_msg_id?, retry_after?}         code is a fault.Kind; retry_after in seconds
 //
@@ -26,8 +31,11 @@
 // it was; null is the same as none. Limits: a frame of a client is at most 64 KiB, and I-JSON that nests at most
 // 32 deep (schemas/ijson). schema.json says all of it for other people's tools, and testdata holds the bytes.
 //
-// typing.start, presence.set, presence.query, cursor.read and cursor.delivered are frames of the protocol
-// that this server answers with the error unsupported.
+// typing and presence.update have no seq: they may be lost, are no part of the log, and come to those who share a
+// channel of at most chat.BroadcastMembers members with the person. In larger ones a client asks for the people that it
+// shows (presence.query, at most chat.MaxWatched; each query stands in place of the one before).
+//
+// cursor.read and cursor.delivered are frames of the protocol that this server answers with the error unsupported.
 //
 // The package owns the bytes of frames. It knows no socket: the WebSocket header is edge/wsconn's.
 package wire

@@ -44,6 +44,9 @@ type Inbound struct {
 	Emoji       string            `json:"emoji,omitempty"`
 	Attachments []chat.Attachment `json:"attachments,omitempty"`
 	Retry       bool              `json:"retry,omitempty"`
+	Status      chat.Status       `json:"status,omitempty"`
+	Text        string            `json:"text,omitempty"`
+	UserIDs     []chat.UserID     `json:"user_ids,omitempty"`
 }
 
 // Ref is a client's name for a request: a JSON string or number, kept as it was written.
@@ -111,16 +114,23 @@ func (in *Inbound) check(badID error) error {
 	switch in.Type {
 	case Ping:
 		return nil
-	case TypingStart, PresenceSet, PresenceQuery, CursorRead, CursorDelivered:
+	case PresenceSet:
+		return in.checkPresence()
+	case PresenceQuery:
+		return in.checkQuery()
+	case CursorRead, CursorDelivered:
 		return fault.New(fault.Unsupported, "this server does not take %s yet", in.Type)
 	case "":
 		return fault.New(fault.Invalid, "type is missing")
 	}
-	if in.Kind() == "" {
+	if in.Kind() == "" && in.Type != TypingStart {
 		return fault.New(fault.Invalid, "type is not one of the documented frames")
 	}
 	if _, err := chat.ParseChannelID(string(in.ChannelID)); err != nil {
 		return fault.Wrap(fault.NotFound, err, "there is no such channel among yours")
+	}
+	if in.Type == TypingStart {
+		return nil
 	}
 	if in.Type == MessageSend {
 		if badID != nil {
@@ -130,6 +140,28 @@ func (in *Inbound) check(badID error) error {
 	}
 	if in.Seq == 0 || in.Seq > chat.MaxSeq {
 		return fault.New(fault.Invalid, "seq must name a message of the channel")
+	}
+	return nil
+}
+
+func (in *Inbound) checkPresence() error {
+	if !in.Status.Valid() {
+		return fault.New(fault.Invalid, "status is online, away or offline")
+	}
+	if err := chat.CheckStatusText(in.Text); err != nil {
+		return fault.Wrap(fault.Invalid, err, "%v", err)
+	}
+	return nil
+}
+
+func (in *Inbound) checkQuery() error {
+	if len(in.UserIDs) > chat.MaxWatched {
+		return fault.New(fault.Invalid, "user_ids are at most %d users", chat.MaxWatched)
+	}
+	for _, id := range in.UserIDs {
+		if _, err := chat.ParseUserID(string(id)); err != nil {
+			return fault.Wrap(fault.Invalid, err, "user_ids: %v", chat.ErrBadID)
+		}
 	}
 	return nil
 }

@@ -36,6 +36,11 @@ var inbound = []struct {
 		wire.Inbound{Type: wire.ReactionAdd, ChannelID: "c1", Seq: 41, Emoji: "👍", Ref: wire.Ref(`""`)}, event.ReactionAdded},
 	{"unreact", `{"type":"reaction.remove","channel_id":"c1","seq":41,"emoji":"👍"}`,
 		wire.Inbound{Type: wire.ReactionRemove, ChannelID: "c1", Seq: 41, Emoji: "👍"}, event.ReactionRemoved},
+	{"typing", `{"type":"typing.start","channel_id":"c1"}`, wire.Inbound{Type: wire.TypingStart, ChannelID: "c1"}, ""},
+	{"a status", `{"type":"presence.set","status":"away","text":"bäck at 3","ref":"r"}`,
+		wire.Inbound{Type: wire.PresenceSet, Ref: wire.Ref(`"r"`), Status: chat.StatusAway, Text: "bäck at 3"}, ""},
+	{"a query", `{"type":"presence.query","user_ids":["u1","u2"]}`, wire.Inbound{Type: wire.PresenceQuery, UserIDs: []chat.UserID{"u1", "u2"}}, ""},
+	{"a query of nobody", `{"type":"presence.query"}`, wire.Inbound{Type: wire.PresenceQuery}, ""},
 	{"ping", `{"type":"ping","ref":7}`, wire.Inbound{Type: wire.Ping, Ref: wire.Ref(`7`)}, ""},
 	{"ping without a ref", `{"type":"ping"}`, wire.Inbound{Type: wire.Ping}, ""},
 }
@@ -102,9 +107,17 @@ var badFrames = []struct {
 	{"an unknown type", `{"ref":"r","client_msg_id":"m1","type":"message.burn"}`, fault.Invalid, both},
 	{"a type of the gateway's", `{"ref":"r","client_msg_id":"m1","type":"message.ack"}`, fault.Invalid, both},
 	{"a type in capitals", `{"ref":"r","client_msg_id":"m1","type":"Ping"}`, fault.Invalid, both},
-	{"typing", `{"type":"typing.start","channel_id":"c1","ref":"r"}`, fault.Unsupported, ref},
-	{"presence", `{"type":"presence.set","status":"away","text":"x","ref":"r"}`, fault.Unsupported, ref},
-	{"a presence query", `{"type":"presence.query","user_ids":["u1"],"ref":"r"}`, fault.Unsupported, ref},
+	{"typing nowhere", `{"type":"typing.start","ref":"r"}`, fault.NotFound, ref},
+	{"typing everywhere", `{"type":"typing.start","channel_id":">","ref":"r"}`, fault.NotFound, ref},
+	{"no status", `{"type":"presence.set","text":"x","ref":"r"}`, fault.Invalid, ref},
+	{"another status", `{"type":"presence.set","status":"dancing","ref":"r"}`, fault.Invalid, ref},
+	{"a status that is a number", `{"type":"presence.set","status":1,"ref":"r"}`, fault.Invalid, ref},
+	{"a long status text", `{"type":"presence.set","status":"away","text":"` + strings.Repeat("x", chat.MaxStatusText+1) + `","ref":"r"}`, fault.Invalid, ref},
+	{"a status text that turns round", `{"type":"presence.set","status":"away","text":"a\u202eb","ref":"r"}`, fault.Invalid, ref},
+	{"a status text of two lines", `{"type":"presence.set","status":"away","text":"a\nb","ref":"r"}`, fault.Invalid, ref},
+	{"a query of nobody's id", `{"type":"presence.query","user_ids":["u1","*"],"ref":"r"}`, fault.Invalid, ref},
+	{"a query of one", `{"type":"presence.query","user_ids":"u1","ref":"r"}`, fault.Invalid, ref},
+	{"a query of too many", `{"type":"presence.query","user_ids":["u1"` + strings.Repeat(`,"u1"`, chat.MaxWatched) + `],"ref":"r"}`, fault.Invalid, ref},
 	{"a read cursor", `{"type":"cursor.read","channel_id":"c1","seq":5,"ref":"r"}`, fault.Unsupported, ref},
 	{"a delivered cursor", `{"type":"cursor.delivered","seq":5,"ref":"r"}`, fault.Unsupported, ref},
 
@@ -123,7 +136,7 @@ var badFrames = []struct {
 	{"a client_msg_id that would break the answer", `{"type":"message.send","ref":"r","channel_id":"c1","client_msg_id":"a\",\"code\":\"b"}`, fault.Invalid, ref},
 	{"and in no channel", `{"type":"message.send","ref":"r","channel_id":"*","client_msg_id":"a\"b"}`, fault.NotFound, ref},
 	{"and of an unknown type", `{"type":"x","ref":"r","client_msg_id":"a\"b"}`, fault.Invalid, ref},
-	{"and of a type that is not taken yet", `{"type":"typing.start","ref":"r","client_msg_id":"\u0000"}`, fault.Unsupported, ref},
+	{"and of a type that is not taken yet", `{"type":"cursor.delivered","ref":"r","client_msg_id":"\u0000"}`, fault.Unsupported, ref},
 	{"a long client_msg_id", `{"type":"message.send","ref":"r","channel_id":"c1","client_msg_id":"` + strings.Repeat("m", 65) + `"}`, fault.Invalid, ref},
 	{"a client_msg_id that is a number", `{"type":"message.send","ref":"r","channel_id":"c1","client_msg_id":5}`, fault.Invalid, ref},
 
@@ -266,6 +279,30 @@ func TestAnInboundFrameIsWrittenAsItIsRead(t *testing.T) {
 	}
 }
 
+// checkTaken says what Parse promises of a frame that it took.
+func checkTaken(t *testing.T, in wire.Inbound) {
+	switch in.Type {
+	case wire.Ping:
+	case wire.PresenceSet:
+		if !in.Status.Valid() || chat.CheckStatusText(in.Text) != nil {
+			t.Fatalf("%+v", in)
+		}
+	case wire.PresenceQuery:
+		if len(in.UserIDs) > chat.MaxWatched {
+			t.Fatalf("%d users", len(in.UserIDs))
+		}
+		for _, id := range in.UserIDs {
+			if !chat.IsID(string(id)) {
+				t.Fatalf("%+v", in)
+			}
+		}
+	default:
+		if (in.Kind() == "") != (in.Type == wire.TypingStart) || !chat.IsID(string(in.ChannelID)) {
+			t.Fatalf("%+v", in)
+		}
+	}
+}
+
 // FuzzParse: no bytes make Parse panic. What it takes is as its type says; what it refuses gets an answer that
 // can be read. Either way nothing stays of the buffer.
 func FuzzParse(f *testing.F) {
@@ -298,9 +335,7 @@ func FuzzParse(f *testing.F) {
 		if len(in.Ref) > wire.MaxRef || !utf8.Valid(in.Ref) || !utf8.ValidString(in.Body+in.Emoji) {
 			t.Fatalf("%q is %+v", data, in)
 		}
-		if in.Type != wire.Ping && (in.Kind() == "" || !chat.IsID(string(in.ChannelID))) {
-			t.Fatalf("%q is %+v", data, in)
-		}
+		checkTaken(t, in)
 		if in.Kind() != "" && in.Kind() != event.MessagePosted && (in.Seq == 0 || in.Seq > chat.MaxSeq) {
 			t.Fatalf("%q is %+v", data, in)
 		}

@@ -142,6 +142,32 @@ func AppendPong(dst []byte, ref Ref) []byte {
 	return append(appendRef(dst, ref), '}')
 }
 
+// AppendTyping writes a typing frame. It counts for chat.TypingLife.
+func AppendTyping(dst []byte, channel chat.ChannelID, user chat.UserID) []byte {
+	dst = append(dst, `{"type":"typing","channel_id":"`...)
+	dst = append(dst, channel...)
+	dst = append(dst, `","user_id":"`...)
+	dst = append(dst, user...)
+	dst = append(dst, `","expires_s":`...)
+	dst = strconv.AppendInt(dst, int64(chat.TypingLife/time.Second), 10)
+	return append(dst, '}')
+}
+
+// AppendPresence writes a presence.update frame. ref is that of the frame that it answers, if it answers one.
+func AppendPresence(dst []byte, user chat.UserID, p chat.Presence, ref Ref) []byte {
+	dst = append(dst, `{"type":"presence.update","user_id":"`...)
+	dst = append(dst, user...)
+	dst = append(dst, `","status":"`...)
+	dst = append(dst, p.Status...)
+	dst = append(dst, '"')
+	if p.Text != "" {
+		dst = append(dst, `,"text":`...)
+		dst = appendString(dst, p.Text)
+	}
+	dst = appendRef(dst, ref)
+	return append(dst, '}')
+}
+
 // ResyncReason says why a gateway cannot give everything after a cursor.
 type ResyncReason string
 

@@ -91,7 +91,7 @@ func TestFramesOfAClientAreOfTheSchema(t *testing.T) {
 // Every type that the schema has for clients is one that Parse knows.
 func TestTypesOfClients(t *testing.T) {
 	for _, typ := range types(t, "client") {
-		in, err := wire.Parse([]byte(`{"type":"` + typ + `","channel_id":"c1","client_msg_id":"m1","seq":1}`))
+		in, err := wire.Parse([]byte(`{"type":"` + typ + `","channel_id":"c1","client_msg_id":"m1","seq":1,"status":"away"}`))
 		if err != nil && !fault.Is(err, fault.Unsupported) {
 			t.Errorf("%s: %+v, %v", typ, in, err)
 		}
@@ -108,6 +108,7 @@ func TestBadFramesAreBadForTheSchemaToo(t *testing.T) {
 		`{"type":"message.send","channel_id":"c1","body":"hi"}`, `{"type":"message.send","channel_id":"c1","body":"hi","client_msg_id":"a.b"}`,
 		`{"type":"message.send","channel_id":"c1","body":5,"client_msg_id":"m1"}`,
 		`{"type":"message.send","channel_id":"c1","body":"hi","client_msg_id":"m1","attachments":{}}`,
+		`{"type":"typing.start"}`, `{"type":"presence.set"}`, `{"type":"presence.set","status":"dancing"}`, `{"type":"presence.query","user_ids":["*"]}`,
 		`{"type":"ping","ref":true}`, `{"type":"ping","ref":{}}`, `{"type":"ping","ref":"` + strings.Repeat("r", 63) + `"}`,
 	} {
 		if _, err := wire.Parse([]byte(frame)); err == nil || validate(t, client, frame) == nil {
