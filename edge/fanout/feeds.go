@@ -59,6 +59,7 @@ type Feeds struct {
 	mu      sync.Mutex
 	running context.Context // nil before Run and after it
 	feeds   map[chat.WorkspaceID]*held
+	ended   Counts         // of the feeds that are there no more
 	work    sync.WaitGroup // the goroutines of all feeds
 }
 
@@ -211,6 +212,7 @@ func (fs *Feeds) drop(ws chat.WorkspaceID, h *held) {
 		h.linger.Stop()
 	}
 	h.stop()
+	fs.ended.add(h.feed.Counts())
 	delete(fs.feeds, ws)
 }
 
@@ -226,18 +228,21 @@ func (fs *Feeds) StampOf(ctx context.Context, ws chat.WorkspaceID, seq chat.Seq)
 	return h.feed.StampOf(ctx, seq)
 }
 
-// Counts adds up what the feeds that are open did.
+// Counts adds up what all feeds did since Feeds was made, also those that have ended: the sums never fall.
 func (fs *Feeds) Counts() Counts {
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
-	var sum Counts
+	sum := fs.ended
 	for _, h := range fs.feeds {
-		c := h.feed.Counts()
-		sum.Taken += c.Taken
-		sum.Repairs += c.Repairs
-		sum.Holes += c.Holes
-		sum.Garbage += c.Garbage
-		sum.Repeated += c.Repeated
+		sum.add(h.feed.Counts())
 	}
 	return sum
+}
+
+func (c *Counts) add(more Counts) {
+	c.Taken += more.Taken
+	c.Repairs += more.Repairs
+	c.Holes += more.Holes
+	c.Garbage += more.Garbage
+	c.Repeated += more.Repeated
 }

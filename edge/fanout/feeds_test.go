@@ -51,6 +51,31 @@ func TestFeedsAreSharedAndLinger(t *testing.T) {
 	})
 }
 
+// Who draws a rate of them takes a sum that falls for a restart.
+func TestCountsOutliveTheirFeeds(t *testing.T) {
+	inWorld(t, fanout.Config{Linger: time.Second}, func(t *testing.T, w *world) {
+		f := w.open()
+		w.say("c1", "one")
+		w.quiet()
+		before := w.feeds.Counts()
+		if before.Taken == 0 || before != f.Counts() {
+			t.Fatalf("%+v, of one feed with %+v", before, f.Counts())
+		}
+		w.feeds.Release(f)
+		time.Sleep(2 * time.Second)
+		w.quiet()
+		if w.subscribers() != 0 || w.feeds.Counts() != before {
+			t.Errorf("when the feed has ended: %+v, before %+v", w.feeds.Counts(), before)
+		}
+		again := w.open()
+		w.say("c1", "two")
+		w.quiet()
+		if now := w.feeds.Counts(); again == f || now.Taken != before.Taken+again.Counts().Taken {
+			t.Errorf("of two feeds: %+v", now)
+		}
+	})
+}
+
 func TestAcquireGivesOnlyAWholeFeed(t *testing.T) {
 	inWorld(t, fanout.Config{Linger: time.Second}, func(t *testing.T, w *world) {
 		w.say("c1", "x")
