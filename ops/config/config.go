@@ -18,12 +18,17 @@ type Config struct {
 	LogLevel  string `conf:"log_level" is:"level"`   // debug, info, warn or error
 	LogFormat string `conf:"log_format" is:"format"` // text, json or auto: text on a terminal
 	Region    string `conf:"region" is:"region"`     // the name of the leaf's JetStream domain, an id and not "hub"
+	PublicURL string `conf:"public_url" is:"origin"` // where people reach REST, https://host: for the links of invites; default the address of Listen
+
+	TrustedProxies []string `conf:"trusted_proxies" is:"cidr"` // whose X-Forwarded-For is believed, such as 10.0.0.0/8; limits per address depend on it
 
 	Hub     Hub     `conf:"hub"`
 	Leaf    Leaf    `conf:"leaf"`
 	Streams Streams `conf:"streams"`
 	Edge    Edge    `conf:"edge"`
 	Auth    Auth    `conf:"auth"`
+	Limits  Limits  `conf:"limits"`
+	Mail    Mail    `conf:"mail"`
 }
 
 // Hub is the NATS server that holds the streams, and how others reach it.
@@ -62,13 +67,38 @@ type Edge struct {
 	AllowedOrigins []string      `conf:"allowed_origins" is:"origin"` // of web pages besides our own, https://host[:port], matched exactly
 	RingEntries    int           `conf:"ring_entries" is:"count"`     // events of a workspace kept in memory
 	RingBytes      int           `conf:"ring_bytes" is:"size"`        // bytes of them
+	PublicURL      string        `conf:"public_url" is:"socket-url"`  // where people reach these sockets, wss://host[:port]: told by GET /gateways; default the address of Listen
+	MaxBytes       int64         `conf:"max_bytes" is:"size"`         // of memory for sockets that are slow and sends on their way; close to it new ones are refused
+	Admit          string        `conf:"admit" is:"rate"`             // sockets that are opened; more are told when to come back
 	TLSCert        string        `conf:"tls_cert" is:"path"`          // PEM file; with TLSKey, Listen speaks TLS
 	TLSKey         string        `conf:"tls_key" is:"path"`           // PEM file
 }
 
 // Auth is about signing in.
 type Auth struct {
-	TokenLife time.Duration `conf:"token_life"` // how long a token is valid
+	TokenLife   time.Duration `conf:"token_life"`   // how long an access token is valid
+	SessionLife time.Duration `conf:"session_life"` // how long a sign-in lasts that is not refreshed
+}
+
+// Limits are token buckets: so many a second, and so many at once after a pause. "off" is no limit. They hold in one
+// process: with three gateways a user of all three has three times as much.
+type Limits struct {
+	ConnFrames      string `conf:"conn_frames" is:"rate"`      // frames of one socket
+	ConnBytes       string `conf:"conn_bytes" is:"rate"`       // bytes of one socket
+	UserSends       string `conf:"user_sends" is:"rate"`       // changes of one user, over all their sockets
+	ChannelSends    string `conf:"channel_sends" is:"rate"`    // changes in one channel, by everybody
+	AddressConnects string `conf:"address_connects" is:"rate"` // sockets that one IP address opens
+	UserRequests    string `conf:"user_requests" is:"rate"`    // REST requests of one user
+	AddressRequests string `conf:"address_requests" is:"rate"` // REST requests of one IP address
+}
+
+// Mail is how invites are sent. Without it a link is made all the same, for its maker to hand over.
+type Mail struct {
+	Server   string `conf:"server" is:"address"` // of SMTP, host:port; empty: no mail is sent
+	From     string `conf:"from"`                // address of the sender
+	User     string `conf:"user"`
+	Password string `conf:"password" is:"secret"`
+	TLS      string `conf:"tls" is:"mail-tls"` // starttls, tls or none
 }
 
 // Layout says which processes the roles run in. The ports of NATS depend on it.
@@ -118,8 +148,24 @@ func (c Config) WithDefaults(l Layout) Config {
 	or(&c.Edge.MaxSockets, 100_000)
 	or(&c.Edge.RingEntries, 2048)
 	or(&c.Edge.RingBytes, 2<<20)
-	or(&c.Auth.TokenLife, 12*time.Hour) // a working day: whoever holds a token signs in again after that
+	or(&c.Edge.MaxBytes, 1<<30)
+	or(&c.Edge.Admit, "500/s burst 1000") // 5,000 that come back at once are in within ten seconds
+	or(&c.Auth.TokenLife, 15*time.Minute)
+	or(&c.Auth.SessionLife, 30*24*time.Hour)
+	c.Limits.defaults()
+	or(&c.Mail.TLS, "starttls")
 	return c
+}
+
+// defaults are what nobody who types, and no bot that behaves, comes near; an office behind one address does not either.
+func (l *Limits) defaults() {
+	or(&l.ConnFrames, "200/s burst 2000")
+	or(&l.ConnBytes, "512KB/s burst 4MB")
+	or(&l.UserSends, "50/s burst 500")
+	or(&l.ChannelSends, "500/s burst 2000")
+	or(&l.AddressConnects, "100/s burst 2000")
+	or(&l.UserRequests, "50/s burst 500")
+	or(&l.AddressRequests, "200/s burst 2000")
 }
 
 const anyPort = "127.0.0.1:0"

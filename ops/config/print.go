@@ -41,6 +41,8 @@ func (f field) print() string {
 		switch {
 		case f.value.Type() == duration:
 			return quote(shortDuration(time.Duration(f.value.Int())))
+		case f.is == "secret" && v != "":
+			return quote("xxxxx")
 		case f.is == "urls", f.is == "leaf-url":
 			return quote(redactAll(v))
 		}

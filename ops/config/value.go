@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"net/url"
 	"path/filepath"
 	"reflect"
@@ -203,6 +204,21 @@ func check(is, s string) error {
 	case "leaf-url":
 		if !isURL(s, "nats-leaf", "nats", "tls") {
 			return errors.New("it wants nats-leaf://host:port or tls://host:port")
+		}
+	case "rate":
+		if _, err := ParseRate(s); err != nil {
+			return err
+		}
+	case "mail-tls":
+		return oneOf(s, "starttls", "tls", "none")
+	case "cidr":
+		if _, err := netip.ParsePrefix(s); err != nil {
+			return fmt.Errorf("%.60q is not a range of addresses, such as 10.0.0.0/8", s)
+		}
+	case "socket-url":
+		u, err := url.Parse(s)
+		if err != nil || (u.Scheme != "wss" && u.Scheme != "ws") || u.Host == "" || u.User != nil || u.RawQuery != "" {
+			return errors.New("it wants wss://host or ws://host:port, with a path if there is one")
 		}
 	case "origin":
 		u, err := url.Parse(s)
