@@ -5,13 +5,21 @@
 // It is the only package that spells a name. A builder refuses an id that is not a plain token with
 // chat.ErrBadID and never rewrites it, so no byte of an id can reach another workspace's subject.
 // A parser takes exactly what its builder makes. It knows nothing of connections: streams/bus
-// connects and reads, streams/publish stores, streams/consume consumes, streams/provision applies the files, streams/natsd runs servers.
+// connects and reads, streams/publish stores, streams/consume consumes, streams/kv reads and writes buckets,
+// streams/provision applies the files, streams/natsd runs servers.
 //
 // # Names
 //
 //	name                                     kind           holds, or who sends it to whom
 //	CHAT_<shard>                             stream         chat.<shard>.>: the logs of the workspaces of one shard
 //	ADVISORIES                               stream         what the server said about events that were given up or parked
+//	PROBE                                    stream         the last probe of each process
+//	KV_<bucket>                              stream         $KV.<bucket>.>: a bucket, one value a key
+//	registry                                 bucket, hub    <role>.<id>: a process that lives; it expires 15 s after the last put
+//	revocations                              bucket, hub    <sign_in_id>: a sign-in that ended; its TTL is that of a token
+//	presence                                 bucket, leaf   <region>.<ws>.<user>.<gateway>: a user's state at a gateway;
+//	                                                        <region>.<gateway>: the gateway's lease, with a short TTL
+//	presence_all                             bucket, hub    reserved: the presence of all regions, sourced
 //	persist                                  consumer       of each CHAT: into the Messages store
 //	chat.<shard>.<ws>.<ch>                   subject        gateway, api → CHAT: an event of a channel
 //	chat.<shard>.<ws>.-                      subject        api → CHAT: an event of the whole workspace
@@ -21,9 +29,25 @@
 //	fan.<shard>.<ws>.>                       filter         gateway: one workspace that has somebody online
 //	rpc.directory.session                    request        gateway → api: what a session starts from
 //	rpc.directory.keys                       request        gateway → api: the keys that verify tokens
+//	eph.<ws>.typing.<ch>                     subject        gateway → gateways: somebody types in a channel; nobody stores it
+//	eph.<ws>.presence.<user>                 subject        gateway → gateways: a user's presence changed; nobody stores it
+//	eph.<ws>.ask.<region>                    question       gateway → gateways of other regions: who is online there
+//	eph.-.lease.<region>.<gateway>           subject        gateway → gateways of other regions: it lives
+//	eph.-.lease.>                            filter         gateway: the leases of all
+//	eph.<ws>.>                               filter         gateway: one workspace that has somebody online
+//	probe.<process>                          subject        any process → PROBE: does the hub store?
+//	$KV.<bucket>.<key>                       subject        in the bucket: the value of a key, or the mark of its end
+//	$JS.<domain>.API.$KV.<bucket>.<key>      subject        any process → bucket: put or delete, from another domain as well
+//	$JS.<domain>.API.STREAM.MSG.GET.KV_<bucket>  request    → the bucket's leader: one key, never stale
+//	$JS.<domain>.API.DIRECT.GET.KV_<bucket>  request        → any replica: many keys
+//	$JS.<domain>.API.CONSUMER.CREATE.KV_<bucket>.<consumer>  request  → the bucket's leader: watch it; DELETE: no longer
+//	rpc.directory.ticket                     request        gateway → api: who a one-time ticket stands for
 //	rpc.directory.import                     request        canopy seed → api: users and channels in bulk
 //	rpc.history.send                         request        gateway, api → api: the seq of a client_msg_id
 //	rpc.history.message                      request        gateway, api → api: one stored message
+//	rpc.admin.<method>                       request        canopy user, workspace, token → api: users, user, workspaces,
+//	                                                        workspace, member, invite, token, keys
+//	gateway, persist, api                    service        no methods: $SRV shows which processes have the role
 //	$JS.hub.API.DIRECT.GET.<stream>          request        → any replica: one event, or a batch of them
 //	$JS.hub.API.STREAM.MSG.GET.<stream>      request        → the stream's leader: one event, never stale
 //	$JS.hub.API.STREAM.INFO.<stream>         request        → the stream's leader: what the log holds

@@ -27,9 +27,22 @@ const (
 	ofConsumer    = "$JS.EVENT.ADVISORY.CONSUMER."
 )
 
-// Streams are all streams of the hub, sorted.
+// Streams are all streams of the hub, sorted; a bucket is one of them.
 func Streams() []string {
-	names := append(ChatStreams(), StreamAdvisories)
+	names := append(ChatStreams(), StreamAdvisories, StreamProbe)
+	for _, b := range hubBuckets {
+		names = append(names, bucketStreamPrefix+string(b))
+	}
+	slices.Sort(names)
+	return names
+}
+
+// LeafStreams are all streams of a leaf's own domain, sorted.
+func LeafStreams() []string {
+	names := make([]string, 0, len(leafBuckets))
+	for _, b := range leafBuckets {
+		names = append(names, bucketStreamPrefix+string(b))
+	}
 	slices.Sort(names)
 	return names
 }
@@ -156,7 +169,10 @@ func ofConsumerOf(prefix, stream, consumer string) (string, error) {
 
 // checkStream knows our streams by name, so nothing that could be a wildcard gets into a request.
 func checkStream(stream string) error {
-	if stream == StreamAdvisories {
+	if stream == StreamAdvisories || stream == StreamProbe {
+		return nil
+	}
+	if b, err := ParseBucketStream(stream); err == nil && slices.Contains(hubBuckets, b) {
 		return nil
 	}
 	if _, err := ParseChatStream(stream); err != nil {

@@ -74,7 +74,90 @@ var builders = map[string][]func(bad string) (string, error){
 		func(bad string) (string, error) { return streams.ChangeMsgID(chat.UserID(bad), "m") },
 		func(bad string) (string, error) { return streams.ChangeMsgID("u", clientMsgID(bad)) },
 	},
-	"OutboxMsgID": {func(string) (string, error) { return streams.OutboxMsgID(-1) }},
+	"BucketStream": {func(bad string) (string, error) { return streams.BucketStream(streams.Bucket(bad)) }},
+	"BucketKeySubject": {
+		func(bad string) (string, error) { return streams.BucketKeySubject(streams.Bucket(bad), "k") },
+		func(bad string) (string, error) { return streams.BucketKeySubject(streams.BucketRegistry, filter(bad)) },
+	},
+	"BucketPutSubject": {
+		func(bad string) (string, error) { return streams.BucketPutSubject(bad, streams.BucketRegistry, "k") },
+		func(bad string) (string, error) { return streams.BucketPutSubject("hub", streams.Bucket(bad), "k") },
+		func(bad string) (string, error) {
+			return streams.BucketPutSubject("hub", streams.BucketRegistry, key(bad))
+		},
+	},
+	"BucketLeaderGetSubject": {
+		func(bad string) (string, error) { return streams.BucketLeaderGetSubject(bad, streams.BucketRegistry) },
+		func(bad string) (string, error) { return streams.BucketLeaderGetSubject("hub", streams.Bucket(bad)) },
+	},
+	"BucketDirectGetSubject": {
+		func(bad string) (string, error) { return streams.BucketDirectGetSubject(bad, streams.BucketRegistry) },
+		func(bad string) (string, error) { return streams.BucketDirectGetSubject("hub", streams.Bucket(bad)) },
+	},
+	"BucketWatchSubject": {
+		func(bad string) (string, error) { return streams.BucketWatchSubject(bad, streams.BucketRegistry, "x") },
+		func(bad string) (string, error) { return streams.BucketWatchSubject("hub", streams.Bucket(bad), "x") },
+		func(bad string) (string, error) {
+			return streams.BucketWatchSubject("hub", streams.BucketRegistry, bad)
+		},
+	},
+	"BucketUnwatchSubject": {
+		func(bad string) (string, error) {
+			return streams.BucketUnwatchSubject(bad, streams.BucketRegistry, "x")
+		},
+		func(bad string) (string, error) { return streams.BucketUnwatchSubject("hub", streams.Bucket(bad), "x") },
+		func(bad string) (string, error) {
+			return streams.BucketUnwatchSubject("hub", streams.BucketRegistry, bad)
+		},
+	},
+	"RegistryKey": {
+		func(bad string) (string, error) { return streams.RegistryKey(bad, "p") },
+		func(bad string) (string, error) { return streams.RegistryKey("gateway", bad) },
+	},
+	"RegistryFilter": {streams.RegistryFilter},
+	"RevocationKey":  {streams.RevocationKey},
+	"PresenceKey": {
+		func(bad string) (string, error) { return streams.PresenceKey(seat(bad, "w", "u", "g")) },
+		func(bad string) (string, error) {
+			return streams.PresenceKey(seat("eu1", bad, "u", "g"))
+		},
+		func(bad string) (string, error) {
+			return streams.PresenceKey(seat("eu1", "w", bad, "g"))
+		},
+		func(bad string) (string, error) { return streams.PresenceKey(seat("eu1", "w", "u", bad)) },
+	},
+	"PresenceWorkspaceFilter": {
+		func(bad string) (string, error) { return streams.PresenceWorkspaceFilter(chat.WorkspaceID(bad)) },
+	},
+	"PresenceGatewayFilter": {
+		func(bad string) (string, error) { return streams.PresenceGatewayFilter(bad, "g") },
+		func(bad string) (string, error) { return streams.PresenceGatewayFilter("eu1", bad) },
+	},
+	"LeaseKey": {
+		func(bad string) (string, error) { return streams.LeaseKey(bad, "g") },
+		func(bad string) (string, error) { return streams.LeaseKey("eu1", bad) },
+	},
+	"EphTypingSubject": {
+		func(bad string) (string, error) { return streams.EphTypingSubject(chat.WorkspaceID(bad), "c") },
+		func(bad string) (string, error) { return streams.EphTypingSubject("w", chat.ChannelID(bad)) },
+	},
+	"EphPresenceSubject": {
+		func(bad string) (string, error) { return streams.EphPresenceSubject(chat.WorkspaceID(bad), "u") },
+		func(bad string) (string, error) { return streams.EphPresenceSubject("w", chat.UserID(bad)) },
+	},
+	"EphWorkspaceFilter": {
+		func(bad string) (string, error) { return streams.EphWorkspaceFilter(chat.WorkspaceID(bad)) },
+	},
+	"EphAskSubject": {
+		func(bad string) (string, error) { return streams.EphAskSubject(chat.WorkspaceID(bad), "eu1") },
+		func(bad string) (string, error) { return streams.EphAskSubject("w", bad) },
+	},
+	"EphLeaseSubject": {
+		func(bad string) (string, error) { return streams.EphLeaseSubject(bad, "g") },
+		func(bad string) (string, error) { return streams.EphLeaseSubject("eu1", bad) },
+	},
+	"ProbeSubject": {streams.ProbeSubject},
+	"OutboxMsgID":  {func(string) (string, error) { return streams.OutboxMsgID(-1) }},
 	"RPCSubject": {
 		func(bad string) (string, error) {
 			return streams.RPCSubject(streams.Service(bad), streams.DirectoryKeys)
@@ -82,7 +165,30 @@ var builders = map[string][]func(bad string) (string, error){
 		func(bad string) (string, error) {
 			return streams.RPCSubject(streams.ServiceDirectory, streams.Method(bad))
 		},
+		func(bad string) (string, error) { // it has no methods
+			return streams.RPCSubject(streams.ServiceGateway, streams.Method(bad))
+		},
 	},
+}
+
+// key keeps to what is bad in a bucket's key, which has several tokens.
+func key(bad string) string {
+	if bad == "a.b" || bad == "chat.0.w.c" {
+		return bad + "."
+	}
+	return bad
+}
+
+// filter keeps to what is bad in a filter of keys as well.
+func filter(bad string) string {
+	if bad == "*" || bad == ">" || bad == "a.>" {
+		return bad + ".."
+	}
+	return key(bad)
+}
+
+func seat(region, ws, user, gateway string) streams.Seat {
+	return streams.Seat{Region: region, WorkspaceID: chat.WorkspaceID(ws), UserID: chat.UserID(user), Gateway: gateway}
 }
 
 // channel skips the empty one, which means the whole workspace.
@@ -257,7 +363,7 @@ func TestNamesOfTheHubRoundTrip(t *testing.T) {
 			}
 		}
 	}
-	for _, service := range []streams.Service{streams.ServiceDirectory, streams.ServiceHistory} {
+	for _, service := range streams.Services() {
 		for _, method := range streams.Methods(service) {
 			subject, err := streams.RPCSubject(service, method)
 			if err != nil {
@@ -278,9 +384,30 @@ func TestNamesAreSpelledAsTheTableSays(t *testing.T) {
 		return name
 	}
 	for want, got := range map[string]string{
-		"CHAT_3":                                          streams.ChatStream(3),
-		"CHAT_0 CHAT_1 CHAT_2 CHAT_3":                     strings.Join(streams.ChatStreams(), " "),
-		"ADVISORIES CHAT_0 CHAT_1 CHAT_2 CHAT_3":          strings.Join(streams.Streams(), " "),
+		"CHAT_3":                                    streams.ChatStream(3),
+		"CHAT_0 CHAT_1 CHAT_2 CHAT_3":               strings.Join(streams.ChatStreams(), " "),
+		"KV_presence":                               strings.Join(streams.LeafStreams(), " "),
+		"$KV.registry.gateway.*":                    must(streams.BucketKeySubject(streams.BucketRegistry, must(streams.RegistryFilter("gateway")))),
+		"$JS.hub.API.$KV.registry.gateway.p1":       must(streams.BucketPutSubject("hub", streams.BucketRegistry, must(streams.RegistryKey("gateway", "p1")))),
+		"$JS.eu1.API.STREAM.MSG.GET.KV_presence":    must(streams.BucketLeaderGetSubject("eu1", streams.BucketPresence)),
+		"$JS.hub.API.DIRECT.GET.KV_revocations":     must(streams.BucketDirectGetSubject("hub", streams.BucketRevocations)),
+		"$JS.eu1.API.CONSUMER.CREATE.KV_presence.x": must(streams.BucketWatchSubject("eu1", streams.BucketPresence, "x")),
+		"$JS.eu1.API.CONSUMER.DELETE.KV_presence.x": must(streams.BucketUnwatchSubject("eu1", streams.BucketPresence, "x")),
+		"eu1.w.u.g":                                 must(streams.PresenceKey(seat("eu1", "w", "u", "g"))),
+		"*.w.*.*":                                   must(streams.PresenceWorkspaceFilter("w")),
+		"eu1.*.*.g":                                 must(streams.PresenceGatewayFilter("eu1", "g")),
+		"eu1.g":                                     must(streams.LeaseKey("eu1", "g")),
+		"s1":                                        must(streams.RevocationKey("s1")),
+		"eph.w.typing.c":                            must(streams.EphTypingSubject("w", "c")),
+		"eph.w.presence.u":                          must(streams.EphPresenceSubject("w", "u")),
+		"eph.w.>":                                   must(streams.EphWorkspaceFilter("w")),
+		"eph.w.ask.eu1":                             must(streams.EphAskSubject("w", "eu1")),
+		"eph.-.lease.eu1.g":                         must(streams.EphLeaseSubject("eu1", "g")),
+		"eph.-.lease.>":                             streams.EphLeaseFilter(),
+		"probe.p1":                                  must(streams.ProbeSubject("p1")),
+		"rpc.directory.ticket":                      must(streams.RPCSubject(streams.ServiceDirectory, streams.DirectoryTicket)),
+		"rpc.admin.workspaces":                      must(streams.RPCSubject(streams.ServiceAdmin, streams.AdminWorkspaces)),
+		"ADVISORIES CHAT_0 CHAT_1 CHAT_2 CHAT_3 KV_registry KV_revocations PROBE": strings.Join(streams.Streams(), " "),
 		"chat.1.w.c":                                      must(streams.ChatSubject(1, "w", "c")),
 		"chat.1.w.-":                                      must(streams.ChatSubject(1, "w", "")),
 		"chat.1.w.>":                                      must(streams.ChatWorkspaceFilter(1, "w")),
@@ -305,6 +432,69 @@ func TestNamesAreSpelledAsTheTableSays(t *testing.T) {
 	} {
 		if got != want {
 			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}
+
+func TestKeysRoundTrip(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		id := func(what string) string { return ids().Draw(t, what) }
+		seat := seat(id("region"), id("ws"), id("user"), id("gateway"))
+		at, err := streams.PresenceKey(seat)
+		if err != nil {
+			t.Fatal(err)
+		}
+		subject, err := streams.BucketKeySubject(streams.BucketPresence, at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := streams.ParseBucketKey(streams.BucketPresence, subject); err != nil || got != at {
+			t.Errorf("ParseBucketKey(%q) = %q, %v", subject, got, err)
+		}
+		if _, err := streams.ParseBucketKey(streams.BucketRevocations, subject); !errors.Is(err, streams.ErrBadSubject) {
+			t.Errorf("%q is also in another bucket: %v", subject, err)
+		}
+		if got, err := streams.ParsePresenceKey(at); err != nil || got != seat {
+			t.Errorf("ParsePresenceKey(%q) = %+v, %v", at, got, err)
+		}
+		lease, err := streams.LeaseKey(seat.Region, seat.Gateway)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r, g, err := streams.ParseLeaseKey(lease); err != nil || r != seat.Region || g != seat.Gateway {
+			t.Errorf("ParseLeaseKey(%q) = %q, %q, %v", lease, r, g, err)
+		}
+		if _, err := streams.ParsePresenceKey(lease); !errors.Is(err, streams.ErrBadKey) {
+			t.Errorf("%q is also somebody's presence: %v", lease, err)
+		}
+		if _, _, err := streams.ParseLeaseKey(at); !errors.Is(err, streams.ErrBadKey) {
+			t.Errorf("%q is also a lease: %v", at, err)
+		}
+		for _, e := range []streams.Ephemeral{
+			{WorkspaceID: seat.WorkspaceID, ChannelID: chat.ChannelID(id("ch"))}, {WorkspaceID: seat.WorkspaceID, UserID: seat.UserID},
+		} {
+			subject, err := ephSubject(e)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got, err := streams.ParseEph(subject); err != nil || got != e {
+				t.Errorf("ParseEph(%q) = %+v, %v", subject, got, err)
+			}
+		}
+	})
+}
+
+func ephSubject(e streams.Ephemeral) (string, error) {
+	if e.UserID != "" {
+		return streams.EphPresenceSubject(e.WorkspaceID, e.UserID)
+	}
+	return streams.EphTypingSubject(e.WorkspaceID, e.ChannelID)
+}
+
+func TestEveryServiceOfARoleHasNoMethods(t *testing.T) {
+	for _, s := range []streams.Service{streams.ServiceGateway, streams.ServicePersist, streams.ServiceAPI} {
+		if m := streams.Methods(s); len(m) != 0 || !slices.Contains(streams.Services(), s) {
+			t.Errorf("%s: methods %v, services %v", s, m, streams.Services())
 		}
 	}
 }
@@ -346,6 +536,7 @@ func TestParsingAPlaceAllocatesNothing(t *testing.T) {
 func FuzzParse(f *testing.F) {
 	for _, s := range append([]string{
 		"chat.0.w.c", "chat.3.w.-", "fan.0.w.c", "CHAT_0", "u.m", "outbox.17", "rpc.directory.session",
+		"KV_registry", "$KV.presence.eu1.w.u.g", "$KV.presence.eu1.g", "gateway.p1", "eu1.w.u.g", "eph.w.typing.c", "eph.w.presence.u", "probe.p1",
 		"$JS.EVENT.ADVISORY.STREAM.LEADER_ELECTED.CHAT_0", "$JS.EVENT.ADVISORY.CONSUMER.MSG_TERMINATED.CHAT_0.persist",
 	}, hostile...) {
 		f.Add(s)
@@ -382,6 +573,46 @@ func FuzzParse(f *testing.F) {
 		if stream, err := streams.ParseLeaderElected(s); err == nil {
 			again, err := streams.LeaderElectedSubject(stream)
 			same("ParseLeaderElected", again, err)
+		}
+		if b, err := streams.ParseBucketStream(s); err == nil {
+			again, err := streams.BucketStream(b)
+			same("ParseBucketStream", again, err)
+		}
+		if key, err := streams.ParseBucketKey(streams.BucketPresence, s); err == nil {
+			again, err := streams.BucketKeySubject(streams.BucketPresence, key)
+			same("ParseBucketKey", again, err)
+		}
+		if role, id, err := streams.ParseRegistryKey(s); err == nil {
+			again, err := streams.RegistryKey(role, id)
+			same("ParseRegistryKey", again, err)
+		}
+		if id, err := streams.ParseRevocationKey(s); err == nil {
+			again, err := streams.RevocationKey(id)
+			same("ParseRevocationKey", again, err)
+		}
+		if seat, err := streams.ParsePresenceKey(s); err == nil {
+			again, err := streams.PresenceKey(seat)
+			same("ParsePresenceKey", again, err)
+		}
+		if region, gateway, err := streams.ParseLeaseKey(s); err == nil {
+			again, err := streams.LeaseKey(region, gateway)
+			same("ParseLeaseKey", again, err)
+		}
+		if ws, region, err := streams.ParseEphAsk(s); err == nil {
+			again, err := streams.EphAskSubject(ws, region)
+			same("ParseEphAsk", again, err)
+		}
+		if region, gateway, err := streams.ParseEphLease(s); err == nil {
+			again, err := streams.EphLeaseSubject(region, gateway)
+			same("ParseEphLease", again, err)
+		}
+		if e, err := streams.ParseEph(s); err == nil {
+			again, err := ephSubject(e)
+			same("ParseEph", again, err)
+		}
+		if process, err := streams.ParseProbe(s); err == nil {
+			again, err := streams.ProbeSubject(process)
+			same("ParseProbe", again, err)
 		}
 		if what, stream, consumer, err := streams.ParseAdvisory(s); err == nil {
 			again, err := streams.AdvisorySubject(what, stream, consumer)

@@ -17,18 +17,38 @@ type Method string
 const (
 	ServiceDirectory Service = "directory"
 	ServiceHistory   Service = "history"
+	ServiceAdmin     Service = "admin"
 
-	DirectoryVersion = "1.0.0"
+	// These have no methods: a process registers them so that $SRV shows that it has the role.
+	ServiceGateway Service = "gateway"
+	ServicePersist Service = "persist"
+	ServiceAPI     Service = "api"
+	ServiceHub     Service = "hub"
+	ServiceLeaf    Service = "leaf"
+
+	DirectoryVersion = "1.1.0"
 	HistoryVersion   = "1.0.0"
+	AdminVersion     = "1.0.0"
+	RoleVersion      = "1.0.0" // of the services without methods
 )
 
 // The methods; each belongs to the service it is named after.
 const (
 	DirectorySession Method = "session" // what a user's session starts from: role, shard, epoch and tenures
 	DirectoryKeys    Method = "keys"    // the public keys that verify tokens
+	DirectoryTicket  Method = "ticket"  // who a one-time ticket of a socket stands for
 	DirectoryImport  Method = "import"  // users, channels and messages in bulk, for canopy seed
 	HistorySend      Method = "send"    // the seq that a client_msg_id got
 	HistoryMessage   Method = "message" // one stored message
+
+	AdminUsers      Method = "users"      // canopy user ls
+	AdminUser       Method = "user"       // canopy user …: one account, made or changed
+	AdminWorkspaces Method = "workspaces" // canopy workspace ls
+	AdminWorkspace  Method = "workspace"  // canopy workspace …: one workspace, made or changed
+	AdminMember     Method = "member"     // canopy workspace …: somebody put into it or taken out of it
+	AdminInvite     Method = "invite"     // canopy workspace …: an invitation
+	AdminToken      Method = "token"      // canopy token …: a token for an account
+	AdminKeys       Method = "keys"       // canopy token …: the signing keys
 )
 
 // ErrBadMethod says that a service has no such method.
@@ -36,13 +56,20 @@ var ErrBadMethod = errors.New("not a method of one of our services")
 
 const rpcPrefix = "rpc."
 
-// Methods are the methods of a service, sorted; none if there is no such service.
+// Services are all services, sorted.
+func Services() []Service {
+	return []Service{ServiceAdmin, ServiceAPI, ServiceDirectory, ServiceGateway, ServiceHistory, ServiceHub, ServiceLeaf, ServicePersist}
+}
+
+// Methods are the methods of a service, sorted; none if it has none, or there is no such service.
 func Methods(service Service) []Method {
 	switch service {
 	case ServiceDirectory:
-		return []Method{DirectoryImport, DirectoryKeys, DirectorySession}
+		return []Method{DirectoryImport, DirectoryKeys, DirectorySession, DirectoryTicket}
 	case ServiceHistory:
 		return []Method{HistoryMessage, HistorySend}
+	case ServiceAdmin:
+		return []Method{AdminInvite, AdminKeys, AdminMember, AdminToken, AdminUser, AdminUsers, AdminWorkspace, AdminWorkspaces}
 	}
 	return nil
 }

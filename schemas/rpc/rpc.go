@@ -10,6 +10,7 @@ import (
 
 	"github.com/canopychat/canopy/schemas/chat"
 	"github.com/canopychat/canopy/schemas/fault"
+	"github.com/canopychat/canopy/schemas/token"
 )
 
 // SessionRequest asks directory.session what a socket starts from.
@@ -26,6 +27,7 @@ type SessionReply struct {
 	Shard       int              `json:"shard"`
 	Epoch       chat.Epoch       `json:"epoch"`
 	Role        chat.Role        `json:"role"`
+	Members     int              `json:"members"` // of the workspace
 	Tenures     []Tenure         `json:"tenures"`
 }
 
@@ -36,6 +38,7 @@ type Tenure struct {
 	Archived  bool             `json:"archived,omitempty"`
 	JoinedSeq chat.Seq         `json:"joined_seq"`
 	LeftSeq   chat.Seq         `json:"left_seq,omitempty"`
+	Members   int              `json:"members"` // of the channel at the moment of the answer, roughly: above chat.BroadcastMembers nothing is broadcast
 }
 
 // KeysRequest asks directory.keys for the keys that verify tokens.
@@ -50,6 +53,18 @@ type KeysReply struct {
 type VerifyKey struct {
 	ID     string `json:"kid"`
 	Public []byte `json:"public"` // 32 bytes, Ed25519
+}
+
+// TicketRequest asks directory.ticket whose a socket ticket is. It takes the ticket away.
+type TicketRequest struct {
+	Ticket string `json:"ticket"`
+}
+
+// TicketReply says it: what an access token of that sign-in would.
+type TicketReply struct {
+	UserID    chat.UserID    `json:"user_id"`
+	SignInID  token.SignInID `json:"sign_in_id"`
+	ExpiresAt time.Time      `json:"expires_at"` // of the sign-in
 }
 
 // SendRequest asks history.send which message a client_msg_id stands for.

@@ -23,12 +23,12 @@ var golden = []struct {
 	{rpc.SessionRequest{UserID: "u1"}, `{"user_id":"u1"}`},
 	{rpc.SessionRequest{UserID: "u1", WorkspaceID: "w1", Since: 41}, `{"user_id":"u1","workspace_id":"w1","since":41}`},
 	{
-		rpc.SessionReply{WorkspaceID: "w1", Shard: 3, Epoch: 2, Role: chat.RoleGuest, Tenures: []rpc.Tenure{
-			{ChannelID: "c1", Type: chat.ChannelPublic, JoinedSeq: 4},
+		rpc.SessionReply{WorkspaceID: "w1", Shard: 3, Epoch: 2, Role: chat.RoleGuest, Members: 12, Tenures: []rpc.Tenure{
+			{ChannelID: "c1", Type: chat.ChannelPublic, JoinedSeq: 4, Members: 7},
 			{ChannelID: "c2", Type: chat.ChannelGroupDM, Archived: true, JoinedSeq: 5, LeftSeq: chat.MaxSeq},
 		}},
-		`{"workspace_id":"w1","shard":3,"epoch":2,"role":"guest","tenures":[{"channel_id":"c1","type":"public","joined_seq":4},` +
-			`{"channel_id":"c2","type":"group_dm","archived":true,"joined_seq":5,"left_seq":281474976710655}]}`,
+		`{"workspace_id":"w1","shard":3,"epoch":2,"role":"guest","members":12,"tenures":[{"channel_id":"c1","type":"public","joined_seq":4,"members":7},` +
+			`{"channel_id":"c2","type":"group_dm","archived":true,"joined_seq":5,"left_seq":281474976710655,"members":0}]}`,
 	},
 	{rpc.KeysRequest{}, `{}`},
 	{rpc.KeysReply{Keys: []rpc.VerifyKey{{ID: "k1", Public: []byte{0xfb, 0xff, 0}}}}, `{"keys":[{"kid":"k1","public":"+/8A"}]}`},

@@ -42,11 +42,27 @@ type Service struct {
 	Name    streams.Service
 	Version string
 	Methods map[streams.Method]Handler
+
+	Metadata map[string]string // what $SRV shows of this process; may be nil
+}
+
+// Role is a part that a process plays, as a service without methods.
+type Role struct {
+	Service streams.Service // such as streams.ServiceGateway
+	ID      string          // of the process
+	Region  string
+}
+
+// Register shows a role to `nats service ls|info|stats` until ctx ends.
+func Register(ctx context.Context, nc *nats.Conn, r Role, log *slog.Logger) error {
+	return Serve(ctx, nc, Service{
+		Name: r.Service, Version: streams.RoleVersion, Metadata: map[string]string{"id": r.ID, "region": r.Region},
+	}, log)
 }
 
 // Serve answers for a service until ctx ends, and returns when the last answer has been given.
 func Serve(ctx context.Context, nc *nats.Conn, s Service, log *slog.Logger) error {
-	registered, err := micro.AddService(nc, micro.Config{Name: string(s.Name), Version: s.Version})
+	registered, err := micro.AddService(nc, micro.Config{Name: string(s.Name), Version: s.Version, Metadata: s.Metadata})
 	if err != nil {
 		return fmt.Errorf("register service %s: %w", s.Name, err)
 	}

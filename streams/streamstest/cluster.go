@@ -48,6 +48,8 @@ type Cluster struct {
 	hub       *natsd.Hub
 	stopHub   func()
 	leaf      *natsd.Leaf
+	leafAt    natsd.LeafConfig
+	stopLeaf  func()
 }
 
 // Start is StartWith for what most tests need.
@@ -148,10 +150,26 @@ func (c *Cluster) startLeaf() {
 		c.t.Fatal(err)
 	}
 	through.Host = c.Link.Addr()
-	c.leaf = natsd.NewLeaf(natsd.LeafConfig{
+	c.leafAt = natsd.LeafConfig{
 		Common: c.common("leaf"), Region: Region, HubURLs: []string{through.String()}, Reconnect: 50 * time.Millisecond,
-	})
-	c.run(c.leaf)
+	}
+	c.runLeaf()
+}
+
+func (c *Cluster) runLeaf() {
+	c.t.Helper()
+	c.leaf = natsd.NewLeaf(c.leafAt)
+	c.stopLeaf = c.run(c.leaf)
+	c.leafAt.Listen = host(c.t, c.leaf.ClientURL()) // a second start gets the same port, so that clients find it
+}
+
+// RestartLeaf stops the leaf and starts it on the same files and port: what it had in memory is gone. It waits until
+// the hub can be used through it. The link must not be cut.
+func (c *Cluster) RestartLeaf() {
+	c.t.Helper()
+	c.stopLeaf()
+	c.runLeaf()
+	c.WaitLinked()
 }
 
 func host(t testing.TB, address string) string {
