@@ -13,42 +13,59 @@ import (
 // standings is every standing of a member of the workspace, and what it allows (see allowed) in a channel that
 // is in use, and in one that is archived. Who is not a member of the workspace may do nothing.
 const standings = `
-owner  public   in  spedxjaltko sl
-owner  public   out sjko        s
-owner  private  in  spedxaltko  sl
-owner  private  out -           -
-owner  dm       in  spedx       s
-owner  dm       out -           -
-owner  group_dm in  spedx       s
-owner  group_dm out -           -
-admin  public   in  spedxjaltko sl
-admin  public   out sjko        s
-admin  private  in  spedxaltko  sl
-admin  private  out -           -
-admin  dm       in  spedx       s
-admin  dm       out -           -
-admin  group_dm in  spedx       s
-admin  group_dm out -           -
-member public   in  spedjaltk   sl
-member public   out sj          s
-member private  in  spedaltk    sl
-member private  out -           -
-member dm       in  sped        s
-member dm       out -           -
-member group_dm in  sped        s
-member group_dm out -           -
-guest  public   in  spedjl      sl
-guest  public   out -           -
-guest  private  in  spedl       sl
-guest  private  out -           -
-guest  dm       in  sped        s
-guest  dm       out -           -
-guest  group_dm in  sped        s
-guest  group_dm out -           -
+owner  public   in      spedxjaltkom  slm
+owner  public   manager spedxjaltkom  slm
+owner  public   out     sjkom         sm
+owner  private  in      spedxaltkom   slm
+owner  private  manager spedxaltkom   slm
+owner  private  out     -             -
+owner  dm       in      spedx         s
+owner  dm       manager spedx         s
+owner  dm       out     -             -
+owner  group_dm in      spedx         s
+owner  group_dm manager spedx         s
+owner  group_dm out     -             -
+admin  public   in      spedxjaltkom  slm
+admin  public   manager spedxjaltkom  slm
+admin  public   out     sjkom         sm
+admin  private  in      spedxaltkom   slm
+admin  private  manager spedxaltkom   slm
+admin  private  out     -             -
+admin  dm       in      spedx         s
+admin  dm       manager spedx         s
+admin  dm       out     -             -
+admin  group_dm in      spedx         s
+admin  group_dm manager spedx         s
+admin  group_dm out     -             -
+member public   in      spedjaltk     sl
+member public   manager spedjaltkom   slm
+member public   out     sj            s
+member private  in      spedaltk      sl
+member private  manager spedaltkom    slm
+member private  out     -             -
+member dm       in      sped          s
+member dm       manager sped          s
+member dm       out     -             -
+member group_dm in      sped          s
+member group_dm manager sped          s
+member group_dm out     -             -
+guest  public   in      spedjl        sl
+guest  public   manager spedjl        sl
+guest  public   out     -             -
+guest  private  in      spedl         sl
+guest  private  manager spedl         sl
+guest  private  out     -             -
+guest  dm       in      sped          s
+guest  dm       manager sped          s
+guest  dm       out     -             -
+guest  group_dm in      sped          s
+guest  group_dm manager sped          s
+guest  group_dm out     -             -
 `
 
 // allowed is what a standing allows, in letters: s see, p post, e edit one's own message, d delete it, x delete
-// another's, j join, a add others, l leave, t change the name and topic, k archive what one created, o what another did.
+// another's, j join, a add others, l leave, t change the name and topic, k archive what one created, o what another did,
+// m manage: remove people and give them roles.
 func allowed(s chat.Standing) string {
 	var b strings.Builder
 	for _, rule := range []struct {
@@ -58,6 +75,7 @@ func allowed(s chat.Standing) string {
 		{"s", s.MaySee()}, {"p", s.MayPost()}, {"e", s.MayEdit("me", "me")}, {"d", s.MayDelete("me", "me")},
 		{"x", s.MayDelete("other", "me")}, {"j", s.MayJoin()}, {"a", s.MayAdd()}, {"l", s.MayLeave()},
 		{"t", s.MayUpdate()}, {"k", s.MayArchive("me", "me")}, {"o", s.MayArchive("other", "me")},
+		{"m", s.MayManage()},
 	} {
 		if rule.may {
 			b.WriteString(rule.letter)
@@ -74,7 +92,7 @@ func TestStandings(t *testing.T) {
 	for line := range strings.Lines(strings.TrimSpace(standings)) {
 		f := strings.Fields(line)
 		for i, archived := range []bool{false, true} {
-			s := chat.Standing{Role: chat.Role(f[0]), Type: chat.ChannelType(f[1]), InIt: f[2] == "in", Archived: archived}
+			s := chat.Standing{Role: chat.Role(f[0]), Type: chat.ChannelType(f[1]), InIt: f[2] != "out", Manages: f[2] == "manager", Archived: archived}
 			if !s.Role.Valid() || !s.Type.Valid() {
 				t.Fatalf("line %q names no role or type", line)
 			}
@@ -84,8 +102,8 @@ func TestStandings(t *testing.T) {
 			}
 		}
 	}
-	if len(seen) != 4*4*2*2 {
-		t.Errorf("the table has %d standings of 64", len(seen))
+	if len(seen) != 4*4*3*2 {
+		t.Errorf("the table has %d standings of 96", len(seen))
 	}
 }
 
@@ -110,6 +128,7 @@ func TestLawsOfStandings(t *testing.T) {
 			Archived: rapid.Bool().Draw(t, "archived"),
 			InIt:     rapid.Bool().Draw(t, "in it"),
 		}
+		s.Manages = s.InIt && rapid.Bool().Draw(t, "manages")
 		got := allowed(s)
 		if got != "-" && !strings.Contains(got, "s") {
 			t.Fatalf("%+v allows %s unseen", s, got)

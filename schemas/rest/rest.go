@@ -39,14 +39,7 @@ func (t *Time) UnmarshalJSON(b []byte) error {
 type Login struct {
 	Login    string `json:"login"`
 	Password string `json:"password"`
-}
-
-// SignedIn answers a Login.
-type SignedIn struct {
-	Token      string      `json:"token"`
-	ExpiresIn  int64       `json:"expires_in"` // seconds that the token is valid for
-	User       User        `json:"user"`
-	Workspaces []Workspace `json:"workspaces"`
+	Device   string `json:"device"` // a name for the list of sessions; may be empty
 }
 
 // Me is who the token stands for.
@@ -71,6 +64,17 @@ func UserOf(u chat.User) User {
 // EditMe gives the one who asks another name.
 type EditMe struct {
 	DisplayName string `json:"display_name"`
+}
+
+// EditWorkspace gives a workspace another name.
+type EditWorkspace struct {
+	Name string `json:"name"`
+}
+
+// EditMember gives a member of a workspace another role, or closes or opens their account. What is absent or null stays.
+type EditMember struct {
+	Role        *chat.Role `json:"role,omitempty"`
+	Deactivated *bool      `json:"deactivated,omitempty"` // of the whole account: for who administers all workspaces of it
 }
 
 // NewWorkspace asks for a workspace.
@@ -102,6 +106,8 @@ type Member struct {
 	DisplayName string      `json:"display_name"`
 	Deactivated bool        `json:"deactivated,omitempty"`
 	Role        chat.Role   `json:"role,omitempty"` // in the workspace; absent in the list of a channel
+
+	ChannelRole chat.ChannelRole `json:"channel_role,omitempty"` // in the channel; absent in the list of a workspace
 }
 
 // MemberOf is u as a member.
@@ -137,6 +143,11 @@ type NewDirect struct {
 // AddMembers asks to bring people into a channel.
 type AddMembers struct {
 	UserIDs []chat.UserID `json:"user_ids"`
+}
+
+// EditChannelMember gives a member of a channel another role in it.
+type EditChannelMember struct {
+	Role chat.ChannelRole `json:"role"`
 }
 
 // Channel is a channel as the one who asks sees it.

@@ -27,7 +27,7 @@ type SessionReply struct {
 	Shard       int              `json:"shard"`
 	Epoch       chat.Epoch       `json:"epoch"`
 	Role        chat.Role        `json:"role"`
-	Members     int              `json:"members"` // of the workspace
+	Members     int              `json:"members"` // of the workspace, roughly: some seconds ago
 	Tenures     []Tenure         `json:"tenures"`
 }
 

@@ -15,7 +15,7 @@ import (
 	"github.com/canopychat/canopy/schemas/event"
 	"github.com/canopychat/canopy/schemas/fault"
 	"github.com/canopychat/canopy/schemas/rest"
-	"github.com/canopychat/canopy/services/auth"
+	"github.com/canopychat/canopy/services/store"
 )
 
 func TestTheFrontPageSaysWhatThisIs(t *testing.T) {
@@ -34,7 +34,7 @@ func TestSigningIn(t *testing.T) {
 	var in rest.SignedIn
 	w.call("", "POST", "/login", `{"login":"alice","password":"`+password+`","device":"laptop","newer":{}}`).ok(200, &in)
 	want := []rest.Workspace{{ID: w.ws, Name: "Canopy", Role: chat.RoleOwner}}
-	if in.ExpiresIn != int64(auth.DefaultLifetime/time.Second) || in.User.ID != "ualice" || in.User.Login != "alice" || !slices.Equal(in.Workspaces, want) {
+	if in.ExpiresIn != int64(900) || in.User.ID != "ualice" || in.User.Login != "alice" || !slices.Equal(in.Workspaces, want) {
 		t.Errorf("signed in as %+v", in)
 	}
 	var me rest.Me
@@ -74,9 +74,7 @@ func TestNobodyGetsInWithoutAToken(t *testing.T) {
 	}
 	w.send("GET", "/me?token="+good, nil, nil).fails(fault.Unauthenticated)
 	w.send("GET", "/me", http.Header{"Authorization": {"bearer  " + good}}, nil).ok(200, &rest.Me{})
-	issued, err := w.signer.Issue(t.Context(), "un0body")
-	w.must(err)
-	w.tokens["nobody"] = issued.Token
+	w.tokens["nobody"] = w.town.begin(chat.User{ID: "un0body"}, store.Device{}).Issued.Token
 	w.call("nobody", "GET", "/me", "").fails(fault.Unauthenticated)
 	w.call("nobody", "POST", "/workspaces", `{"name":"x"}`).fails(fault.Unauthenticated)
 }
@@ -385,7 +383,7 @@ func TestFailuresSayWhatTheyMay(t *testing.T) {
 	send().ok(201, &rest.Ack{})
 
 	w.call("alice", "GET", "/nothing/here", "").fails(fault.NotFound)
-	w.call("", "GET", "/socket/ticket", "").fails(fault.NotFound)
+	w.call("", "GET", "/socket/ticket", "").fails(fault.NotAllowed)
 	r = w.call("alice", "PUT", "/channels/"+string(c.ID)+"/messages", "")
 	if r.fails(fault.NotAllowed); !strings.Contains(r.header.Get("Allow"), "GET") {
 		t.Errorf("Allow is %q", r.header.Get("Allow"))

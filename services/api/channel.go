@@ -7,15 +7,16 @@ import (
 
 	"github.com/canopychat/canopy/schemas/chat"
 	"github.com/canopychat/canopy/schemas/rest"
+	"github.com/canopychat/canopy/services/api/entry"
 	"github.com/canopychat/canopy/services/store"
 )
 
-func (a *API) listChannels(c echo.Context, me chat.User) error {
-	id, err := pathWorkspace(c)
+func (a *API) listChannels(c echo.Context, me entry.Asker) error {
+	id, err := entry.Workspace(c)
 	if err != nil {
 		return err
 	}
-	after, limit, err := listOf(c, cursorChannels)
+	after, limit, err := entry.Page(c, cursorChannels)
 	if err != nil {
 		return err
 	}
@@ -30,19 +31,22 @@ func (a *API) listChannels(c echo.Context, me chat.User) error {
 		list.Channels[i] = rest.ChannelOf(ch.Channel, ch.Joined)
 	}
 	if len(channels) == limit {
-		list.NextCursor = cursorAfter(cursorChannels, string(channels[limit-1].ID))
+		list.NextCursor = entry.CursorAfter(cursorChannels, string(channels[limit-1].ID))
 	}
-	return answer(c, http.StatusOK, list)
+	return entry.Answer(c, http.StatusOK, list)
 }
 
-func (a *API) createChannel(c echo.Context, me chat.User) error {
-	id, err := pathWorkspace(c)
+func (a *API) createChannel(c echo.Context, me entry.Asker) error {
+	id, err := entry.Workspace(c)
 	if err != nil {
 		return err
 	}
-	in := rest.NewChannel{Type: chat.ChannelPublic}
-	if err := decode(c, &in); err != nil {
+	var in rest.NewChannel
+	if err := entry.Decode(c, &in); err != nil {
 		return err
+	}
+	if in.Type == "" {
+		in.Type = chat.ChannelPublic
 	}
 	made, err := a.cfg.Channels.CreateChannel(c.Request().Context(), me.ID, chat.Channel{
 		WorkspaceID: id, Name: in.Name, Type: in.Type, Topic: in.Topic,
@@ -50,19 +54,19 @@ func (a *API) createChannel(c echo.Context, me chat.User) error {
 	if err != nil {
 		return err
 	}
-	return answer(c, http.StatusCreated, rest.ChannelOf(made, true))
+	return entry.Answer(c, http.StatusCreated, rest.ChannelOf(made, true))
 }
 
-func (a *API) openDirect(c echo.Context, me chat.User) error {
-	id, err := pathWorkspace(c)
+func (a *API) openDirect(c echo.Context, me entry.Asker) error {
+	id, err := entry.Workspace(c)
 	if err != nil {
 		return err
 	}
 	var in rest.NewDirect
-	if err := decode(c, &in); err != nil {
+	if err := entry.Decode(c, &in); err != nil {
 		return err
 	}
-	if err := checkUserIDs(in.UserIDs); err != nil {
+	if err := entry.CheckUserIDs(in.UserIDs); err != nil {
 		return err
 	}
 	channel, created, err := a.cfg.Directs.OpenDirect(c.Request().Context(), me.ID, id, in.UserIDs)
@@ -73,11 +77,11 @@ func (a *API) openDirect(c echo.Context, me chat.User) error {
 	if created {
 		status = http.StatusCreated
 	}
-	return answer(c, status, rest.ChannelOf(channel, true))
+	return entry.Answer(c, status, rest.ChannelOf(channel, true))
 }
 
-func (a *API) channel(c echo.Context, me chat.User) error {
-	id, err := pathChannel(c)
+func (a *API) channel(c echo.Context, me entry.Asker) error {
+	id, err := entry.Channel(c)
 	if err != nil {
 		return err
 	}
@@ -85,16 +89,16 @@ func (a *API) channel(c echo.Context, me chat.User) error {
 	if err != nil {
 		return err
 	}
-	return answer(c, http.StatusOK, rest.ChannelOf(channel, standing.InIt))
+	return entry.Answer(c, http.StatusOK, rest.ChannelOf(channel, standing.InIt))
 }
 
-func (a *API) updateChannel(c echo.Context, me chat.User) error {
-	id, err := pathChannel(c)
+func (a *API) updateChannel(c echo.Context, me entry.Asker) error {
+	id, err := entry.Channel(c)
 	if err != nil {
 		return err
 	}
 	var in rest.EditChannel
-	if err := decode(c, &in); err != nil {
+	if err := entry.Decode(c, &in); err != nil {
 		return err
 	}
 	channel, err := a.cfg.Editing.UpdateChannel(c.Request().Context(), store.ChannelChange{
@@ -103,11 +107,11 @@ func (a *API) updateChannel(c echo.Context, me chat.User) error {
 	if err != nil {
 		return err
 	}
-	return answer(c, http.StatusOK, rest.ChannelOf(channel.Channel, channel.Joined))
+	return entry.Answer(c, http.StatusOK, rest.ChannelOf(channel.Channel, channel.Joined))
 }
 
-func (a *API) join(c echo.Context, me chat.User) error {
-	id, err := pathChannel(c)
+func (a *API) join(c echo.Context, me entry.Asker) error {
+	id, err := entry.Channel(c)
 	if err != nil {
 		return err
 	}
@@ -115,61 +119,13 @@ func (a *API) join(c echo.Context, me chat.User) error {
 	if err != nil {
 		return err
 	}
-	return answer(c, http.StatusOK, rest.ChannelOf(channel, true))
+	return entry.Answer(c, http.StatusOK, rest.ChannelOf(channel, true))
 }
 
-func (a *API) leave(c echo.Context, me chat.User) error {
-	id, err := pathChannel(c)
+func (a *API) leave(c echo.Context, me entry.Asker) error {
+	id, err := entry.Channel(c)
 	if err != nil {
 		return err
 	}
-	if err := a.cfg.Joining.Leave(c.Request().Context(), me.ID, id); err != nil {
-		return err
-	}
-	return c.NoContent(http.StatusNoContent)
-}
-
-func (a *API) listChannelMembers(c echo.Context, me chat.User) error {
-	id, err := pathChannel(c)
-	if err != nil {
-		return err
-	}
-	after, limit, err := listOf(c, cursorPeople)
-	if err != nil {
-		return err
-	}
-	ctx := c.Request().Context()
-	ids, err := a.cfg.People.ChannelMembers(ctx, store.PeopleQuery{
-		ChannelID: id, Asker: me.ID, After: chat.UserID(after), Limit: limit,
-	})
-	if err != nil {
-		return err
-	}
-	members := make([]chat.Member, len(ids))
-	for i, user := range ids {
-		members[i].UserID = user
-	}
-	list, err := a.memberList(ctx, members, limit)
-	if err != nil {
-		return err
-	}
-	return answer(c, http.StatusOK, list)
-}
-
-func (a *API) addMembers(c echo.Context, me chat.User) error {
-	id, err := pathChannel(c)
-	if err != nil {
-		return err
-	}
-	var in rest.AddMembers
-	if err := decode(c, &in); err != nil {
-		return err
-	}
-	if err := checkUserIDs(in.UserIDs); err != nil {
-		return err
-	}
-	if err := a.cfg.Joining.AddMembers(c.Request().Context(), me.ID, id, in.UserIDs); err != nil {
-		return err
-	}
-	return c.NoContent(http.StatusNoContent)
+	return entry.Done(c, a.cfg.Joining.Leave(c.Request().Context(), me.ID, id))
 }

@@ -1,7 +1,7 @@
 // Package api is the REST API: it turns requests into calls of the parts behind it, and what they say into
 // answers. The bodies are schemas/rest's, where every call is listed.
 //
-// It owns addresses, the reading of requests and the writing of failures; it has no state and decides
-// nothing. It promises that every id is parsed before anything else sees it, that a failure says no more
-// than schemas/fault lets it, and that no body or token is logged.
+// It owns addresses; it has no state and decides nothing but whether a setup code is the one that was printed. It
+// promises that every id is parsed before anything else sees it, and that its calls are those of the OpenAPI document.
+// What every request goes through, and the writing of failures, is services/api/entry's.
 package api

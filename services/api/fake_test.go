@@ -11,7 +11,6 @@ import (
 	"github.com/canopychat/canopy/schemas/event"
 	"github.com/canopychat/canopy/schemas/fault"
 	"github.com/canopychat/canopy/services/store"
-	"github.com/canopychat/canopy/streams"
 )
 
 // memory is the log and the history of all channels, in memory: one seq for everything, as one shard has.
@@ -23,21 +22,13 @@ type memory struct {
 	change   event.Change // the last one
 	fail     error        // of every call
 	boom     bool         // panic instead
-}
-
-// Publish takes the events of the directory.
-func (m *memory) Publish(context.Context, streams.Place, string, []byte) (chat.Seq, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.seq++
-	return m.seq, nil
-}
-
-func (m *memory) FindMsgID(context.Context, streams.Place, string, time.Time) (chat.Seq, error) {
-	return 0, nil
+	wait     func()       // before anything; nil: nothing
 }
 
 func (m *memory) Submit(_ context.Context, c event.Change) (event.Receipt, error) {
+	if m.wait != nil {
+		m.wait()
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.change = c
@@ -148,4 +139,47 @@ func (m *memory) lastChange() event.Change {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.change
+}
+
+// kept is the answers that are kept for Idempotency-Keys, in memory.
+type kept struct {
+	mu   sync.Mutex
+	rows map[string]*keptRow
+}
+
+type keptRow struct {
+	key   store.IdempotencyKey
+	ended bool
+	store.Answered
+}
+
+func newKept() *kept { return &kept{rows: map[string]*keptRow{}} }
+
+func (k *kept) Begin(_ context.Context, key store.IdempotencyKey) (store.Answered, bool, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	at := string(key.UserID) + " " + key.Key
+	row := k.rows[at]
+	switch {
+	case row == nil || !row.ended && key.At.Sub(row.key.At) > row.key.Lease:
+		k.rows[at] = &keptRow{key: key}
+		return store.Answered{}, false, nil
+	case row.key.Request != key.Request:
+		return store.Answered{}, false, fault.New(fault.Conflict, "another request has this key")
+	case !row.ended:
+		return store.Answered{}, false, fault.New(fault.Conflict, "the first request with this key is being done")
+	}
+	return row.Answered, true, nil
+}
+
+func (k *kept) End(_ context.Context, key store.IdempotencyKey, a store.Answered) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	at := string(key.UserID) + " " + key.Key
+	if a.Status == 0 {
+		delete(k.rows, at)
+		return nil
+	}
+	k.rows[at].ended, k.rows[at].Answered = true, a
+	return nil
 }

@@ -2,40 +2,39 @@ package api_test
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/canopychat/canopy/schemas/chat"
 	"github.com/canopychat/canopy/schemas/fault"
 	"github.com/canopychat/canopy/schemas/rest"
+	"github.com/canopychat/canopy/schemas/rest/resttest"
 	"github.com/canopychat/canopy/services/api"
-	"github.com/canopychat/canopy/services/auth"
-	"github.com/canopychat/canopy/services/directory"
 	"github.com/canopychat/canopy/services/store"
-	"github.com/canopychat/canopy/services/store/sqlite"
-	"github.com/canopychat/canopy/streams"
 )
 
-const password = "correct horse"
+const (
+	password  = "correct horse"
+	setupCode = "let-me-in"
+)
 
-// world is the API with the directory and the sign-in that it has in a deployment, over a SQLite file, and a log
-// in memory. Alice owns the workspace, bob and carol are members, gus is a guest, eve has a workspace of her own.
+// world is the API over a town and a log in memory, whose every exchange is held against the OpenAPI document. Alice
+// owns the workspace, bob and carol are members, gus is a guest, eve has a workspace of her own.
 type world struct {
 	t      *testing.T
-	db     *sqlite.Directory
-	dir    *directory.Service
-	signer *auth.Signer
+	town   *town
 	log    *memory
+	kept   *kept
+	api    *api.API
 	logged *bytes.Buffer // what the API logged
+	http   *http.Client
+	seen   *resttest.Recorder
 	url    string
 	tokens map[string]string
 	ws     chat.WorkspaceID
@@ -45,81 +44,52 @@ type world struct {
 // person makes the id of one of the people.
 func person(login string) chat.UserID { return chat.UserID("u" + login) }
 
-// hashed is the hash of password: made once, because it is slow on purpose.
-var hashed = sync.OnceValue(func() string {
-	hash, err := auth.NewPasswords(1).Hash(context.Background(), password)
+// document is the OpenAPI document of this build.
+var document = sync.OnceValue(func() *resttest.Document {
+	d, err := resttest.Open()
 	if err != nil {
 		panic(err)
 	}
-	return hash
+	return d
 })
 
-func newWorld(t *testing.T) *world {
+func newWorld(t *testing.T, change ...func(*api.Config)) *world {
 	t.Helper()
-	w := &world{t: t, log: &memory{}, logged: &bytes.Buffer{}, tokens: map[string]string{}}
-	var err error
-	w.db, err = sqlite.OpenDirectory(t.Context(), filepath.Join(t.TempDir(), "directory.db"))
-	w.must(err)
-	t.Cleanup(func() {
-		if err := w.db.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	relay := directory.NewRelay(directory.RelayConfig{Outbox: w.db, Log: w.log, Poll: 10 * time.Millisecond})
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() { ended <- relay.Run(ctx) }()
-	t.Cleanup(func() {
-		cancel()
-		if err := <-ended; err != nil {
-			t.Error(err)
-		}
-	})
-	w.dir, err = directory.New(directory.Config{Store: w.db, Shards: streams.Shards, Relay: relay})
-	w.must(err)
-	w.signer, err = auth.OpenSigner(t.Context(), auth.SignerConfig{Keyring: w.db})
-	w.must(err)
-	w.populate()
-	w.serve()
+	w := emptyWorld(t, change...)
+	for _, login := range []string{"alice", "bob", "carol", "gus", "eve"} {
+		u := w.town.add(store.Newcomer{Login: login, DisplayName: strings.ToUpper(login[:1]) + login[1:], Password: password})
+		w.tokens[login] = w.town.begin(u, store.Device{Name: "laptop"}).Issued.Token
+	}
+	w.ws, w.eves = w.town.found(person("alice"), "Canopy").Workspace.ID, w.town.found(person("eve"), "Eve's").Workspace.ID
+	members := w.town.members[w.ws]
+	members[person("bob")], members[person("carol")], members[person("gus")] = chat.RoleMember, chat.RoleMember, chat.RoleGuest
 	return w
 }
 
-func (w *world) populate() {
-	w.t.Helper()
-	ctx := w.t.Context()
-	var users []store.NewUser
-	for _, login := range []string{"alice", "bob", "carol", "gus", "eve"} {
-		users = append(users, store.NewUser{PasswordHash: hashed(), User: chat.User{
-			ID: person(login), Login: login, DisplayName: strings.ToUpper(login[:1]) + login[1:], CreatedAt: time.Now(),
-		}})
-		issued, err := w.signer.Issue(ctx, person(login))
-		w.must(err)
-		w.tokens[login] = issued.Token
+// emptyWorld has nobody in it.
+func emptyWorld(t *testing.T, change ...func(*api.Config)) *world {
+	t.Helper()
+	w := &world{t: t, town: newTown(), log: &memory{seq: 1}, kept: newKept(), logged: &bytes.Buffer{}, tokens: map[string]string{}}
+	cfg := config(w.town, w.log)
+	cfg.Idempotency = w.kept
+	cfg.Logger = slog.New(slog.NewTextHandler(w.logged, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	for _, f := range change {
+		f(&cfg)
 	}
-	w.must(w.db.CreateUsers(ctx, users))
-	ws, err := w.dir.CreateWorkspace(ctx, person("alice"), "Canopy")
-	w.must(err)
-	eves, err := w.dir.CreateWorkspace(ctx, person("eve"), "Eve's")
-	w.must(err)
-	w.ws, w.eves = ws.Workspace.ID, eves.Workspace.ID
-	w.must(w.db.AddMembers(ctx, person("alice"), []chat.Member{
-		{WorkspaceID: w.ws, UserID: person("bob"), Role: chat.RoleMember},
-		{WorkspaceID: w.ws, UserID: person("carol"), Role: chat.RoleMember},
-		{WorkspaceID: w.ws, UserID: person("gus"), Role: chat.RoleGuest},
-	}))
+	w.api = api.New(cfg)
+	s := httptest.NewServer(w.api.Handler())
+	t.Cleanup(s.Close)
+	w.url = s.URL
+	w.seen = resttest.NewRecorder(t, document(), nil)
+	w.http = &http.Client{Transport: w.seen}
+	return w
 }
 
-func (w *world) serve() {
-	a := api.New(api.Config{
-		SignIns:  auth.NewLogin(auth.LoginConfig{Accounts: w.db, Passwords: auth.NewPasswords(1), Signer: w.signer}),
-		Tokens:   auth.NewVerifier(auth.VerifierConfig{Source: w.signer}),
-		Accounts: w.dir, Workspaces: w.dir, Channels: w.dir, Joining: w.dir, Editing: w.dir, People: w.dir, Directs: w.dir,
-		History: w.log, Log: w.log,
-		Logger: slog.New(slog.NewTextHandler(w.logged, &slog.HandlerOptions{Level: slog.LevelDebug})),
-	})
-	s := httptest.NewServer(a.Handler())
-	w.t.Cleanup(s.Close)
-	w.url = s.URL
+func config(w *town, log *memory) api.Config {
+	return api.Config{
+		SignIns: w, Sessions: w, Tokens: w, Accounts: w, Founding: w, Workspaces: w, Roles: w, Invites: w, Channels: w, Joining: w,
+		Editing: w, People: w, Directs: w, Reads: w, Gateways: w, History: log, Log: log, SetupCode: setupCode,
+	}
 }
 
 func (w *world) must(err error) {
@@ -155,7 +125,7 @@ func (w *world) send(method, path string, header http.Header, body io.Reader) re
 	for key, values := range header {
 		req.Header[key] = values
 	}
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := w.http.Do(req)
 	w.must(err)
 	defer resp.Body.Close()
 	got, err := io.ReadAll(resp.Body)

@@ -7,8 +7,8 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/canopychat/canopy/schemas/chat"
-	"github.com/canopychat/canopy/schemas/fault"
 	"github.com/canopychat/canopy/schemas/rest"
+	"github.com/canopychat/canopy/services/api/entry"
 	"github.com/canopychat/canopy/services/store"
 )
 
@@ -24,8 +24,8 @@ func (s spot) place() store.ChannelPlace {
 }
 
 // spotOf finds the channel of the path. Whoever may see a channel may read all of it.
-func (a *API) spotOf(c echo.Context, me chat.User) (spot, error) {
-	id, err := pathChannel(c)
+func (a *API) spotOf(c echo.Context, me entry.Asker) (spot, error) {
+	id, err := entry.Channel(c)
 	if err != nil {
 		return spot{}, err
 	}
@@ -38,36 +38,38 @@ func (a *API) spotOf(c echo.Context, me chat.User) (spot, error) {
 	return spot{channel: channel, standing: standing, workspace: m.Workspace}, err
 }
 
-func (a *API) listMessages(c echo.Context, me chat.User) error {
-	q, err := pageQuery(c)
+func (a *API) listMessages(c echo.Context, me entry.Asker) error {
+	q, err := entry.History(c)
 	if err != nil {
 		return err
 	}
 	return a.page(c, me, q)
 }
 
-func (a *API) listReplies(c echo.Context, me chat.User) error {
-	q, err := pageQuery(c)
+func (a *API) listReplies(c echo.Context, me entry.Asker) error {
+	q, err := entry.History(c)
 	if err != nil {
 		return err
 	}
-	if q.Thread, err = pathSeq(c); err != nil {
+	if q.Thread, err = entry.Seq(c); err != nil {
 		return err
 	}
 	return a.page(c, me, q)
 }
 
-func (a *API) page(c echo.Context, me chat.User, q store.PageQuery) error {
+func (a *API) page(c echo.Context, me entry.Asker, q store.PageQuery) error {
 	return a.read(c, me, func(ctx context.Context, at store.ChannelPlace) (store.Reading, error) {
 		q.ChannelID = at.ChannelID
 		return a.cfg.History.Page(ctx, at, q)
 	})
 }
 
-func (a *API) listPins(c echo.Context, me chat.User) error { return a.read(c, me, a.cfg.History.Pins) }
+func (a *API) listPins(c echo.Context, me entry.Asker) error {
+	return a.read(c, me, a.cfg.History.Pins)
+}
 
 // read answers what of reads of the channel of the path.
-func (a *API) read(c echo.Context, me chat.User, of func(context.Context, store.ChannelPlace) (store.Reading, error)) error {
+func (a *API) read(c echo.Context, me entry.Asker, of func(context.Context, store.ChannelPlace) (store.Reading, error)) error {
 	s, err := a.spotOf(c, me)
 	if err != nil {
 		return err
@@ -76,37 +78,5 @@ func (a *API) read(c echo.Context, me chat.User, of func(context.Context, store.
 	if err != nil {
 		return err
 	}
-	return answer(c, http.StatusOK, rest.MessageListOf(r.Messages, r.HasMore, r.CompleteThrough))
-}
-
-// pageQuery reads before, after, around and limit.
-func pageQuery(c echo.Context) (store.PageQuery, error) {
-	limit, err := limitOf(c)
-	if err != nil {
-		return store.PageQuery{}, err
-	}
-	q := store.PageQuery{Limit: limit}
-	given := 0
-	for _, p := range []struct {
-		name  string
-		least chat.Seq
-		into  *chat.Seq
-	}{{"before", 1, &q.Before}, {"after", 0, &q.After}, {"around", 1, &q.Around}} {
-		raw := c.QueryParam(p.name)
-		if raw == "" {
-			continue
-		}
-		seq, ok := parseSeq(raw)
-		if !ok || seq < p.least {
-			return store.PageQuery{}, fault.New(fault.Invalid, "%s is the seq of a message", p.name)
-		}
-		// after=0 asks for the beginning, and 0 in a query for nothing. No message has seq 1: what a workspace's log begins
-		// with is that its owner joined, and nobody sends before the log has their joining.
-		*p.into = max(seq, 1)
-		given++
-	}
-	if given > 1 {
-		return store.PageQuery{}, fault.New(fault.Invalid, "give one of before, after and around")
-	}
-	return q, nil
+	return entry.Answer(c, http.StatusOK, rest.MessageListOf(r.Messages, r.HasMore, r.CompleteThrough))
 }

@@ -2,7 +2,6 @@ package api
 
 import (
 	"net/http"
-	"regexp"
 
 	"github.com/labstack/echo/v4"
 
@@ -10,35 +9,25 @@ import (
 	"github.com/canopychat/canopy/schemas/event"
 	"github.com/canopychat/canopy/schemas/fault"
 	"github.com/canopychat/canopy/schemas/rest"
+	"github.com/canopychat/canopy/services/api/entry"
 )
 
 // changeOf begins a change of the channel of the path. Whether the user may make it is for the log's side to say, as
 // for a socket's frames.
-func (a *API) changeOf(c echo.Context, me chat.User, kind event.Kind) (event.Change, error) {
+func (a *API) changeOf(c echo.Context, me entry.Asker, kind event.Kind) (event.Change, error) {
 	s, err := a.spotOf(c, me)
 	if err != nil {
 		return event.Change{}, err
 	}
 	return event.Change{
 		Kind: kind, Workspace: s.workspace.ID, Shard: s.workspace.Shard, Epoch: s.workspace.Epoch,
-		ChannelID: s.channel.ID, UserID: me.ID, Standing: s.standing, TraceParent: traceParent(c.Request().Header),
+		ChannelID: s.channel.ID, UserID: me.ID, Standing: s.standing, TraceParent: entry.TraceParent(c),
 	}, nil
 }
 
-// traceShape is a traceparent of version 00 (W3C Trace Context §3.2).
-var traceShape = regexp.MustCompile(`^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$`)
-
-// traceParent is the trace that a request belongs to, if it says so in the right form.
-func traceParent(h http.Header) string {
-	if given := h.Get("traceparent"); traceShape.MatchString(given) {
-		return given
-	}
-	return ""
-}
-
-func (a *API) post(c echo.Context, me chat.User) error {
+func (a *API) post(c echo.Context, me entry.Asker) error {
 	var in rest.NewMessage
-	if err := decode(c, &in); err != nil {
+	if err := entry.Decode(c, &in); err != nil {
 		return err
 	}
 	if _, err := chat.ParseClientMsgID(string(in.ClientMsgID)); err != nil {
@@ -57,25 +46,25 @@ func (a *API) post(c echo.Context, me chat.User) error {
 	if receipt.Duplicate {
 		status = http.StatusOK
 	}
-	return answer(c, status, rest.AckOf(change, receipt))
+	return entry.Answer(c, status, rest.AckOf(change, receipt))
 }
 
-func (a *API) edit(c echo.Context, me chat.User) error {
+func (a *API) edit(c echo.Context, me entry.Asker) error {
 	var in rest.EditMessage
-	if err := decode(c, &in); err != nil {
+	if err := entry.Decode(c, &in); err != nil {
 		return err
 	}
 	return a.submit(c, me, event.Change{Kind: event.MessageEdited, Body: in.Body})
 }
 
 // about makes a handler of the kinds that say nothing but which message they are about.
-func (a *API) about(kind event.Kind) func(echo.Context, chat.User) error {
-	return func(c echo.Context, me chat.User) error { return a.submit(c, me, event.Change{Kind: kind}) }
+func (a *API) about(kind event.Kind) func(echo.Context, entry.Asker) error {
+	return func(c echo.Context, me entry.Asker) error { return a.submit(c, me, event.Change{Kind: kind}) }
 }
 
-func (a *API) react(kind event.Kind) func(echo.Context, chat.User) error {
-	return func(c echo.Context, me chat.User) error {
-		emoji, err := param(c, "emoji")
+func (a *API) react(kind event.Kind) func(echo.Context, entry.Asker) error {
+	return func(c echo.Context, me entry.Asker) error {
+		emoji, err := entry.Param(c, "emoji")
 		if err != nil {
 			return err
 		}
@@ -87,8 +76,8 @@ func (a *API) react(kind event.Kind) func(echo.Context, chat.User) error {
 }
 
 // submit brings a change of the message of the path into the log. Of what it takes Kind, Body and Emoji.
-func (a *API) submit(c echo.Context, me chat.User, what event.Change) error {
-	seq, err := pathSeq(c)
+func (a *API) submit(c echo.Context, me entry.Asker, what event.Change) error {
+	seq, err := entry.Seq(c)
 	if err != nil {
 		return err
 	}
@@ -101,5 +90,5 @@ func (a *API) submit(c echo.Context, me chat.User, what event.Change) error {
 	if err != nil {
 		return err
 	}
-	return answer(c, http.StatusOK, rest.Stored{Seq: receipt.Seq})
+	return entry.Answer(c, http.StatusOK, rest.Stored{Seq: receipt.Seq})
 }

@@ -82,6 +82,9 @@ func (p *Passwords) Verify(ctx context.Context, hash, password string) (bool, er
 
 // enter waits for a slot.
 func (p *Passwords) enter(ctx context.Context) error {
+	if err := ctx.Err(); err != nil { // who went away costs no hash
+		return err
+	}
 	select {
 	case p.queue <- struct{}{}:
 	default:

@@ -8,7 +8,6 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
-	"errors"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -194,7 +193,7 @@ func TestTokensAreVerifiedWhileTheDirectoryIsDown(t *testing.T) {
 			t.Fatalf("the directory is there: %v", err)
 		}
 		keys.set(true)
-		time.Sleep(time.Hour)
+		time.Sleep(auth.DefaultLifetime / 2)
 		if _, err := v.Verify(t.Context(), issued.Token); err != nil {
 			t.Errorf("the directory is down, the key is known: %v", err)
 		}
@@ -393,59 +392,4 @@ func FuzzVerify(f *testing.F) {
 			t.Errorf("%q: %v", raw, err)
 		}
 	})
-}
-
-func TestWhoMayComeIn(t *testing.T) {
-	ctx, db := t.Context(), directory(t)
-	passwords := auth.NewPasswords(2)
-	hash, err := passwords.Hash(ctx, "correct horse")
-	if err != nil {
-		t.Fatal(err)
-	}
-	err = db.CreateUsers(ctx, []store.NewUser{
-		{User: chat.User{ID: alice, Login: "alice", DisplayName: "Alice"}, PasswordHash: hash},
-		{User: chat.User{ID: "b0b", Login: "bob", DisplayName: "Bob"}},
-		{User: chat.User{ID: "ca7", Login: "cat", DisplayName: "Cat", Deactivated: true}, PasswordHash: hash},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := signer(t, auth.SignerConfig{Keyring: db})
-	l := auth.NewLogin(auth.LoginConfig{Accounts: db, Passwords: passwords, Signer: s})
-
-	user, issued, err := l.Login(ctx, "alice", "correct horse")
-	if err != nil || user.ID != alice || issued.UserID != alice || issued.Lifetime() != auth.DefaultLifetime {
-		t.Fatalf("Login = %+v, %+v, %v", user, issued, err)
-	}
-	var text string
-	for _, try := range [][2]string{
-		{"alice", "wrong horse"}, {"alice", ""}, {"nobody", "correct horse"}, {"", ""}, {"bob", ""}, {"bob", "correct horse"},
-		{"cat", "correct horse"}, {"Alice", "correct horse"}, {"alice' OR 1=1 --", "x"}, {"alice\x00", "correct horse"},
-	} {
-		_, issued, err := l.Login(ctx, try[0], try[1])
-		if !fault.Is(err, fault.Unauthenticated) || issued.Token != "" {
-			t.Errorf("Login(%q) = %v", try, err)
-			continue
-		}
-		if text == "" {
-			text = err.Error()
-		}
-		if err.Error() != text {
-			t.Errorf("Login(%q) is told apart: %v", try, err)
-		}
-	}
-	gone, cancel := context.WithCancel(ctx)
-	cancel()
-	if _, _, err := l.Login(gone, "alice", "correct horse"); err == nil || fault.Is(err, fault.Unauthenticated) {
-		t.Errorf("a client that went away: %v", err)
-	}
-	if _, _, err := auth.NewLogin(auth.LoginConfig{Accounts: broken{}, Passwords: passwords, Signer: s}).Login(ctx, "alice", "x"); !fault.Is(err, fault.Internal) {
-		t.Errorf("a database that fails: %v", err)
-	}
-}
-
-type broken struct{}
-
-func (broken) Credentials(context.Context, string) (chat.User, string, error) {
-	return chat.User{}, "", errors.New("disk I/O error")
 }

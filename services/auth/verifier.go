@@ -37,9 +37,10 @@ type KeySource interface {
 
 // VerifierConfig is what a Verifier is made of. Source is needed.
 type VerifierConfig struct {
-	Source KeySource
-	Pause  time.Duration    // least time between two fetches; 0: DefaultPause
-	Now    func() time.Time // nil: time.Now
+	Source      KeySource
+	Revocations *Revocations     // whose tokens are refused though they are good; nil: nobody's
+	Pause       time.Duration    // least time between two fetches; 0: DefaultPause
+	Now         func() time.Time // nil: time.Now
 }
 
 // Verifier checks tokens with public keys that it keeps. It fetches keys when a token names one that it does
@@ -65,6 +66,7 @@ type keySet struct {
 var (
 	errUnknownKey = errors.New("no key of this name")
 	errHeader     = errors.New("the header is not that of an access token")
+	errRevoked    = errors.New("its sign-in has ended")
 )
 
 // NewVerifier makes a Verifier, which has no keys before its first Refresh or Verify.
@@ -88,7 +90,7 @@ func NewVerifier(cfg VerifierConfig) *Verifier {
 }
 
 // Verify says who holds a token. It is Unauthenticated, with one text, for everything that is not a valid
-// token, and Unavailable when its key is not known and keys cannot be fetched.
+// token or is of a sign-in that has ended, and Unavailable when its key is not known and keys cannot be fetched.
 func (v *Verifier) Verify(ctx context.Context, raw string) (token.Claims, error) {
 	if len(raw) > token.MaxLength {
 		return token.Claims{}, refuse(errHeader)
@@ -202,5 +204,8 @@ func (v *Verifier) check(raw string, set *keySet) (token.Claims, error) {
 		return token.Claims{}, errHeader
 	}
 	out.IssuedAt, out.ExpiresAt = c.IssuedAt.UTC(), c.ExpiresAt.UTC()
+	if v.cfg.Revocations.Revoked(out.SignInID) {
+		return token.Claims{}, errRevoked
+	}
 	return out, out.Check()
 }

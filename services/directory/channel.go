@@ -159,7 +159,8 @@ func (s *Service) Leave(ctx context.Context, by chat.UserID, id chat.ChannelID) 
 	})
 }
 
-// AddMembers brings other members of the workspace into a channel. Who is in it already stays so.
+// AddMembers brings other members of the workspace into a channel. Who is in it already stays so. Whose account is
+// closed comes into nothing.
 func (s *Service) AddMembers(ctx context.Context, by chat.UserID, id chat.ChannelID, users []chat.UserID) error {
 	channel, standing, err := s.Channel(ctx, by, id)
 	if err != nil {
@@ -171,10 +172,8 @@ func (s *Service) AddMembers(ctx context.Context, by chat.UserID, id chat.Channe
 	if len(users) == 0 || len(users) > chat.MaxPageSize {
 		return fault.New(fault.Invalid, "user_ids are 1 to %d users", chat.MaxPageSize)
 	}
-	for _, user := range users {
-		if _, err := s.colleague(ctx, channel.WorkspaceID, user); err != nil {
-			return err
-		}
+	if err := s.colleagues(ctx, channel.WorkspaceID, users); err != nil {
+		return err
 	}
 	return s.setMembers(ctx, channel.WorkspaceID, store.MemberChange{ChannelID: id, By: by, UserIDs: users})
 }
@@ -187,15 +186,11 @@ func (s *Service) ChannelMembers(ctx context.Context, q store.PeopleQuery) ([]ch
 	return s.db.ChannelMembers(ctx, q.ChannelID, q.After, q.Limit)
 }
 
-// setMembers makes a change and waits until the log has it. When nothing changed, an earlier try may have been
-// told that the log did not answer: then its event is what is owed.
+// setMembers makes a change and waits until the log has it.
 func (s *Service) setMembers(ctx context.Context, ws chat.WorkspaceID, change store.MemberChange) error {
 	last, err := s.db.SetMembers(ctx, change)
 	if err != nil {
 		return fmt.Errorf("change the members of a channel: %w", err)
 	}
-	if last == 0 {
-		return s.settleAll(ctx, ws, s.cfg.Settle)
-	}
-	return s.settle(ctx, ws, last, s.cfg.Settle)
+	return s.settleUpTo(ctx, ws, last)
 }

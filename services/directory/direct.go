@@ -10,7 +10,8 @@ import (
 )
 
 // OpenDirect is the direct message channel of a user and others, the same for the same people in any order.
-// created reports whether it was made now. With nobody else it is a place for notes to oneself.
+// created reports whether it was made now. With nobody else it is a place for notes to oneself. None is made with
+// somebody whose account is closed; one that was made before is found, so that it can be read.
 func (s *Service) OpenDirect(ctx context.Context, by chat.UserID, ws chat.WorkspaceID, others []chat.UserID) (c chat.Channel, created bool, err error) {
 	member, err := s.member(ctx, ws, by)
 	if err != nil {
@@ -44,10 +45,8 @@ func (s *Service) createDirect(ctx context.Context, by chat.Member, people []cha
 	if !chat.MayCreateChannel(by.Role, c.Type) {
 		return chat.Channel{}, false, fault.New(fault.Forbidden, "a guest may not open direct messages")
 	}
-	for _, user := range people {
-		if _, err := s.colleague(ctx, by.WorkspaceID, user); err != nil {
-			return chat.Channel{}, false, err
-		}
+	if err := s.colleagues(ctx, by.WorkspaceID, people); err != nil {
+		return chat.Channel{}, false, err
 	}
 	err = s.db.CreateChannel(ctx, c, people)
 	if fault.Is(err, fault.Conflict) {

@@ -11,7 +11,6 @@ import (
 
 	"github.com/canopychat/canopy/schemas/chat"
 	"github.com/canopychat/canopy/schemas/fault"
-	"github.com/canopychat/canopy/schemas/token"
 	"github.com/canopychat/canopy/services/store"
 )
 
@@ -20,19 +19,11 @@ const (
 	DefaultSettle = 5 * time.Second
 	// sessionSettle is how long a session waits for changes that were made before it.
 	sessionSettle = 2 * time.Second
-	// importSettle leaves an import time to answer within that of a question (streams/rpc).
-	importSettle = 3 * time.Second
 
 	lookAgainFirst = 10 * time.Millisecond // the pause between two looks at the outbox doubles …
 	lookAgainCap   = 250 * time.Millisecond
 	retryPause     = 2 * time.Second // what a refused client is told
 )
-
-// Tokens makes access tokens: services/auth.
-type Tokens interface {
-	// Issue makes a token for a new sign-in of a user.
-	Issue(ctx context.Context, user chat.UserID) (token.Issued, error)
-}
 
 // Config is what a Service is made of. Store and Shards are needed.
 type Config struct {
@@ -42,8 +33,7 @@ type Config struct {
 	Settle time.Duration    // how long a change waits for its place in the log; 0: DefaultSettle
 	Now    func() time.Time // nil: time.Now
 
-	Tokens             Tokens // of Import; nil: this process imports nothing
-	ImportPasswordHash string // of accounts that Import makes; empty: they have no password
+	Read store.ReadCursors // nil: nobody's reading is remembered
 }
 
 // Service is the rules of the directory. It may be used from many goroutines.
@@ -52,8 +42,9 @@ type Config struct {
 // the database or the log did not answer in time. After a change, Unavailable from the log means that
 // the change is kept and counts as soon as the log answers.
 type Service struct {
-	cfg Config
-	db  store.Directory
+	cfg    Config
+	db     store.Directory
+	census *census
 }
 
 // New makes a Service.
@@ -67,7 +58,7 @@ func New(cfg Config) (*Service, error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	return &Service{cfg: cfg, db: cfg.Store}, nil
+	return &Service{cfg: cfg, db: cfg.Store, census: newCensus(cfg.Store, cfg.Now)}, nil
 }
 
 // NewUserID makes an id for an account.
@@ -90,6 +81,12 @@ func (s *Service) shardOf(id chat.WorkspaceID) int {
 	h := fnv.New32a()
 	h.Write([]byte(id)) // a hash takes everything
 	return int(h.Sum32() % uint32(s.cfg.Shards))
+}
+
+// Settle waits until the log has what was changed in a workspace: for services/accounts, whose changes end up in the
+// same outbox.
+func (s *Service) Settle(ctx context.Context, ws chat.WorkspaceID) error {
+	return s.settleAll(ctx, ws, s.cfg.Settle)
 }
 
 // settleAll waits until the log has everything that is owed for a workspace at this moment.

@@ -52,7 +52,7 @@ func newTown(t *testing.T, change func(*directory.Config)) *town {
 	log := &memoryLog{window: chat.DedupWindow}
 	relay, stop := run(t, directory.RelayConfig{Outbox: db, Log: log, Poll: 5 * time.Millisecond})
 	t.Cleanup(stop)
-	cfg := directory.Config{Store: db, Shards: streams.Shards, Relay: relay, Tokens: tokens{}}
+	cfg := directory.Config{Store: db, Shards: streams.Shards, Relay: relay}
 	if change != nil {
 		change(&cfg)
 	}
@@ -304,10 +304,10 @@ func TestListsShowWhatOneMaySee(t *testing.T) {
 		}
 		return names
 	}
-	if got := names(alice); len(got) != 2 {
+	if got := names(alice); len(got) != 3 {
 		t.Errorf("alice sees %v", got)
 	}
-	if got := names(bob); !slices.Equal(got, []string{"open"}) {
+	if got := names(bob); !slices.Equal(got, []string{"general", "open"}) {
 		t.Errorf("bob sees %v", got)
 	}
 	if got := names(guest); len(got) != 0 {

@@ -14,6 +14,10 @@ import (
 // after the one that the gateway stands at. So it waits until they have their seqs, and tells those. A change
 // that is made later gets a position after the gateway's, which meets its event in the log; here it shows
 // as no seq yet, and is left out.
+//
+// What is read here is not shared between questions, and not kept: an answer that was read for an earlier question
+// may lack a change that is before this one's position, and nobody would ever tell it. Only the numbers of members, which
+// are rough, are (census).
 func (s *Service) Session(ctx context.Context, req rpc.SessionRequest) (rpc.SessionReply, error) {
 	if !chat.IsID(string(req.UserID)) || (req.WorkspaceID != "" && !chat.IsID(string(req.WorkspaceID))) || req.Since > chat.MaxSeq {
 		return rpc.SessionReply{}, fault.New(fault.NotFound, "there is no such workspace among yours")
@@ -35,8 +39,21 @@ func (s *Service) Session(ctx context.Context, req rpc.SessionRequest) (rpc.Sess
 	reply := rpc.SessionReply{
 		WorkspaceID: ws, Shard: place.Workspace.Shard, Epoch: place.Workspace.Epoch, Role: place.Role,
 	}
-	reply.Tenures, err = s.tenures(ctx, ws, req)
-	return reply, err
+	if reply.Tenures, err = s.tenures(ctx, ws, req); err != nil {
+		return rpc.SessionReply{}, err
+	}
+	counts, err := s.census.of(ctx, ws)
+	if err != nil {
+		return rpc.SessionReply{}, err
+	}
+	reply.Members = max(counts.Members, 1) // counts may be older than a workspace that was just made, and than who asks
+	for i, t := range reply.Tenures {
+		reply.Tenures[i].Members = counts.Channels[t.ChannelID]
+		if t.LeftSeq == 0 {
+			reply.Tenures[i].Members = max(counts.Channels[t.ChannelID], 1)
+		}
+	}
+	return reply, nil
 }
 
 // active refuses a user who was deactivated after their token was made.

@@ -17,11 +17,11 @@ func (s *Service) WorkspacesOf(ctx context.Context, user chat.UserID) ([]store.M
 	return s.db.WorkspacesOf(ctx, user)
 }
 
-// CreateWorkspace makes a workspace that belongs to a user, who must exist.
+// General is the public channel that a workspace begins with.
+const General = "general"
+
+// CreateWorkspace makes a workspace that belongs to a user, who must exist, with the channel General and them in it.
 func (s *Service) CreateWorkspace(ctx context.Context, by chat.UserID, name string) (store.Membership, error) {
-	if err := chat.CheckName(name); err != nil {
-		return store.Membership{}, fault.Wrap(fault.Invalid, err, "%v", err)
-	}
 	have, err := s.db.WorkspacesOf(ctx, by)
 	if err != nil {
 		return store.Membership{}, err
@@ -29,12 +29,37 @@ func (s *Service) CreateWorkspace(ctx context.Context, by chat.UserID, name stri
 	if len(have) >= MaxWorkspaces {
 		return store.Membership{}, fault.New(fault.Forbidden, "you belong to %d workspaces already", len(have))
 	}
-	id, err := NewWorkspaceID()
+	w, general, err := s.Draft(name, by)
 	if err != nil {
 		return store.Membership{}, err
 	}
-	w, err := s.FoundWorkspace(ctx, id, name, by)
-	return store.Membership{Role: chat.RoleOwner, Workspace: w}, err
+	if err := s.db.CreateWorkspace(ctx, w, by); err != nil {
+		return store.Membership{}, fmt.Errorf("create a workspace: %w", err)
+	}
+	// A process that dies here leaves a workspace without its first channel. Its owner sees it, and can make one.
+	if err := s.db.CreateChannel(ctx, general, []chat.UserID{by}); err != nil {
+		return store.Membership{}, fmt.Errorf("create the first channel of a workspace: %w", err)
+	}
+	return store.Membership{Role: chat.RoleOwner, Workspace: w}, s.settleAll(ctx, w.ID, s.cfg.Settle)
+}
+
+// Draft is a workspace that is to be made, with its channel General. It keeps nothing.
+func (s *Service) Draft(name string, owner chat.UserID) (chat.Workspace, chat.Channel, error) {
+	if err := chat.CheckName(name); err != nil {
+		return chat.Workspace{}, chat.Channel{}, fault.Wrap(fault.Invalid, err, "%v", err)
+	}
+	id, err := NewWorkspaceID()
+	if err != nil {
+		return chat.Workspace{}, chat.Channel{}, err
+	}
+	channel, err := newID[chat.ChannelID]()
+	if err != nil {
+		return chat.Workspace{}, chat.Channel{}, err
+	}
+	now := s.cfg.Now().UTC()
+	return chat.Workspace{ID: id, Name: name, Shard: s.shardOf(id), Epoch: 1, CreatedAt: now}, chat.Channel{
+		ID: channel, WorkspaceID: id, Name: General, Type: chat.ChannelPublic, CreatorID: owner, CreatedAt: now,
+	}, nil
 }
 
 // FoundWorkspace makes the workspace with an id that was chosen before, or answers the one that has it already:
@@ -76,13 +101,27 @@ func (s *Service) member(ctx context.Context, ws chat.WorkspaceID, user chat.Use
 	return member, err
 }
 
-// colleague is the membership of somebody that a member of the workspace names.
-func (s *Service) colleague(ctx context.Context, ws chat.WorkspaceID, user chat.UserID) (chat.Member, error) {
-	member, err := s.db.Member(ctx, ws, user)
-	if fault.Is(err, fault.NotFound) {
-		return chat.Member{}, fault.Wrap(fault.NotFound, err, "one of user_ids is not a member of the workspace")
+// colleagues checks people whom a member of the workspace names: all are members, and their accounts are open.
+func (s *Service) colleagues(ctx context.Context, ws chat.WorkspaceID, users []chat.UserID) error {
+	for _, user := range users {
+		_, err := s.db.Member(ctx, ws, user)
+		if fault.Is(err, fault.NotFound) {
+			return fault.Wrap(fault.NotFound, err, "one of user_ids is not a member of the workspace")
+		}
+		if err != nil {
+			return err
+		}
 	}
-	return member, err
+	accounts, err := s.db.UsersByID(ctx, users)
+	if err != nil {
+		return err
+	}
+	for _, account := range accounts {
+		if account.Deactivated {
+			return fault.New(fault.Conflict, "the account of one of user_ids is closed")
+		}
+	}
+	return nil
 }
 
 // Members lists who belongs to the workspace of q, by user id.

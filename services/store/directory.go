@@ -20,6 +20,12 @@ type Directory interface {
 	Editing
 	Keys
 	Outbox
+	SignIns
+	Tickets
+	Invites
+	Roles
+	Census
+	Idempotency
 }
 
 // Users are the accounts of the deployment.
@@ -32,6 +38,18 @@ type Users interface {
 	UsersByID(ctx context.Context, ids []chat.UserID) ([]chat.User, error)
 	// Credentials reads an account by its login, with its password hash. NotFound.
 	Credentials(ctx context.Context, login string) (chat.User, string, error)
+	// ListUsers lists the accounts of the deployment by id, after the given one, at most limit of them.
+	ListUsers(ctx context.Context, after chat.UserID, limit int) ([]chat.User, error)
+	// Found makes the first account with its workspace, its public channel and their events, as CreateUsers,
+	// CreateWorkspace and CreateChannel do, all or nothing. Conflict: there is an account already.
+	Found(ctx context.Context, f Founding) error
+}
+
+// Founding is how a deployment begins.
+type Founding struct {
+	Owner     NewUser
+	Workspace chat.Workspace
+	Channel   chat.Channel
 }
 
 // NewUser is an account to be made.
@@ -45,6 +63,8 @@ type Workspaces interface {
 	// CreateWorkspace adds a workspace with its first owner, and the event of the owner's joining: a member.joined
 	// without channel_id. Conflict: the id is taken.
 	CreateWorkspace(ctx context.Context, w chat.Workspace, owner chat.UserID) error
+	// ListWorkspaces lists the workspaces of the deployment by id, after the given one, at most limit of them.
+	ListWorkspaces(ctx context.Context, after chat.WorkspaceID, limit int) ([]chat.Workspace, error)
 	// Workspace reads a workspace. NotFound.
 	Workspace(ctx context.Context, id chat.WorkspaceID) (chat.Workspace, error)
 	// WorkspacesOf lists the workspaces that a user belongs to, oldest first.
@@ -174,8 +194,8 @@ type Outbox interface {
 	Owed(ctx context.Context, workspace chat.WorkspaceID) (OutboxID, error)
 	// OwedUpTo reports whether a row of a workspace with an id of at most upTo has no seq yet.
 	OwedUpTo(ctx context.Context, workspace chat.WorkspaceID, upTo OutboxID) (bool, error)
-	// Recorded is the highest seq that any membership of a shard's workspaces got; 0: none has one. A stream that ends
-	// before it is not the one that gave it.
+	// Recorded is the highest seq that was recorded for a shard's workspaces; 0: there is none. It does not go back, also when
+	// memberships do. A stream that ends before it is not the one that gave it.
 	Recorded(ctx context.Context, shard int) (chat.Seq, error)
 }
 

@@ -41,6 +41,12 @@ type Messages interface {
 	// Send finds the message that a sender's client_msg_id stands for in a workspace. The error is NotFound.
 	Send(ctx context.Context, key SendKey) (SendPlace, error)
 
+	Progress
+	ReadCursors
+}
+
+// Progress is how far the history has come. It is noted after what it tells of is durable, so it may be behind.
+type Progress interface {
 	// Progress is the seq up to which every event of a shard's stream has been applied; 0 at first.
 	Progress(ctx context.Context, shard int) (chat.Seq, error)
 

@@ -12,11 +12,12 @@ import (
 	"github.com/canopychat/canopy/schemas/ddl"
 	"github.com/canopychat/canopy/schemas/event"
 	"github.com/canopychat/canopy/services/store"
+	"github.com/canopychat/canopy/services/store/sqlite/file"
 )
 
 // Messages is a file with the history of all channels.
 type Messages struct {
-	db     *database
+	db     *file.File
 	writes map[event.Kind]*sql.Stmt // on the writer, by the kind that causes the write
 	send   *sql.Stmt                // on the writer: of a post too
 	reads  reads
@@ -85,13 +86,13 @@ var upserts = map[event.Kind]string{
 // OpenMessages opens the file at path, or makes it, for its owner only, and brings its tables up to date. The
 // error is a *NewerSchemaError when a newer version of Canopy wrote it.
 func OpenMessages(ctx context.Context, path string) (*Messages, error) {
-	db, err := open(ctx, path, ddl.SQLiteMessages())
+	db, err := file.Open(ctx, path, ddl.SQLiteMessages())
 	if err != nil {
 		return nil, err
 	}
 	m := &Messages{db: db, writes: map[event.Kind]*sql.Stmt{}}
 	if err := m.prepare(ctx); err != nil {
-		return nil, errors.Join(failed(err, "open "+path, "database"), db.Close())
+		return nil, errors.Join(file.Failed(err, "open "+path, "database"), db.Close())
 	}
 	return m, nil
 }
@@ -100,16 +101,16 @@ func (m *Messages) prepare(ctx context.Context) (err error) {
 	prepared := map[string]*sql.Stmt{}
 	for kind, text := range upserts {
 		if prepared[text] == nil {
-			if prepared[text], err = m.db.writer.PrepareContext(ctx, text); err != nil {
+			if prepared[text], err = m.db.Writer.PrepareContext(ctx, text); err != nil {
 				return err
 			}
 		}
 		m.writes[kind] = prepared[text]
 	}
-	if m.send, err = m.db.writer.PrepareContext(ctx, upsertSend); err != nil {
+	if m.send, err = m.db.Writer.PrepareContext(ctx, upsertSend); err != nil {
 		return err
 	}
-	return m.reads.prepare(ctx, m.db.reader)
+	return m.reads.prepare(ctx, m.db.Reader)
 }
 
 // Close ends all connections, and the statements with them.
@@ -121,7 +122,7 @@ const lookEvery = 64
 // Apply implements store.Messages. A batch is one transaction.
 func (m *Messages) Apply(ctx context.Context, events []event.Stored) error {
 	shred := false
-	err := m.db.write(ctx, func(tx *sql.Tx) error {
+	err := m.db.Write(ctx, func(tx *sql.Tx) error {
 		b := batch{tx: tx, ctx: context.WithoutCancel(ctx), of: m, bound: map[*sql.Stmt]*sql.Stmt{}}
 		for i := range events {
 			if i%lookEvery == 0 && ctx.Err() != nil {
@@ -135,7 +136,7 @@ func (m *Messages) Apply(ctx context.Context, events []event.Stored) error {
 		return nil
 	})
 	if err != nil {
-		return failed(err, "apply events", "message")
+		return file.Failed(err, "apply events", "message")
 	}
 	if shred {
 		m.shred.Store(true)
@@ -209,7 +210,7 @@ func (m *Messages) shredLog(ctx context.Context) {
 		return
 	}
 	var busy, pages, moved int
-	err := m.db.writer.QueryRowContext(ctx, "PRAGMA wal_checkpoint(TRUNCATE)").Scan(&busy, &pages, &moved)
+	err := m.db.Writer.QueryRowContext(ctx, "PRAGMA wal_checkpoint(TRUNCATE)").Scan(&busy, &pages, &moved)
 	if err == nil && busy == 0 {
 		m.shred.Store(false)
 	}
@@ -217,9 +218,9 @@ func (m *Messages) shredLog(ctx context.Context) {
 
 // NoteProgress implements store.Messages.
 func (m *Messages) NoteProgress(ctx context.Context, shard int, seq chat.Seq) error {
-	err := m.db.write(ctx, func(tx *sql.Tx) error {
+	err := m.db.Write(ctx, func(tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, upsertProgress, shard, int64(seq))
 		return err
 	})
-	return failed(err, "note progress", "shard")
+	return file.Failed(err, "note progress", "shard")
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/canopychat/canopy/schemas/chat"
 	"github.com/canopychat/canopy/services/store"
+	"github.com/canopychat/canopy/services/store/sqlite/file"
 )
 
 // columns are those of a message, as scanMessage reads them. One statement reads the reactions too, so that
@@ -64,7 +65,7 @@ func (m *Messages) Page(ctx context.Context, q store.PageQuery) (store.Page, err
 		return store.Page{}, err
 	}
 	page, err := m.page(ctx, q)
-	return page, failed(err, "read a page", "page")
+	return page, file.Failed(err, "read a page", "page")
 }
 
 func (m *Messages) page(ctx context.Context, q store.PageQuery) (store.Page, error) {
@@ -118,7 +119,7 @@ func (m *Messages) rangeOf(ctx context.Context, q store.PageQuery, s span) ([]ch
 // Pins implements store.Messages.
 func (m *Messages) Pins(ctx context.Context, channel chat.ChannelID) ([]chat.Message, error) {
 	pins, err := messages(ctx, m.reads.pins, string(channel), chat.MaxPins)
-	return pins, failed(err, "read pins", "channel")
+	return pins, file.Failed(err, "read pins", "channel")
 }
 
 // Message implements store.Messages.
@@ -128,7 +129,7 @@ func (m *Messages) Message(ctx context.Context, channel chat.ChannelID, seq chat
 		err = sql.ErrNoRows
 	}
 	if err != nil {
-		return chat.Message{}, failed(err, "read a message", "message")
+		return chat.Message{}, file.Failed(err, "read a message", "message")
 	}
 	return found[0], nil
 }
@@ -140,7 +141,7 @@ func (m *Messages) Send(ctx context.Context, key store.SendKey) (store.SendPlace
 	err := m.reads.send.QueryRowContext(ctx, string(key.WorkspaceID), string(key.SenderID), string(key.ClientMsgID)).
 		Scan(&channel, &v)
 	if err != nil {
-		return store.SendPlace{}, failed(err, "look a send up", "send")
+		return store.SendPlace{}, file.Failed(err, "look a send up", "send")
 	}
 	return store.SendPlace{ChannelID: chat.ChannelID(channel), Seq: chat.Version(v).Seq(), Epoch: epochOf(v)}, nil
 }
@@ -149,16 +150,16 @@ func (m *Messages) Send(ctx context.Context, key store.SendKey) (store.SendPlace
 func (m *Messages) Progress(ctx context.Context, shard int) (chat.Seq, error) {
 	var seq chat.Seq
 	err := m.reads.progress.QueryRowContext(ctx, shard).Scan(&seq)
-	return seq, failed(err, "read progress", "shard")
+	return seq, file.Failed(err, "read progress", "shard")
 }
 
 func messages(ctx context.Context, stmt *sql.Stmt, args ...any) ([]chat.Message, error) {
 	rows, err := stmt.QueryContext(ctx, args...)
-	return collect(rows, err, scanMessage)
+	return file.Collect(rows, err, scanMessage)
 }
 
 // scanMessage reads one row of columns.
-func scanMessage(r row) (chat.Message, error) {
+func scanMessage(r file.Row) (chat.Message, error) {
 	var (
 		m                       chat.Message
 		version, posted, edited int64

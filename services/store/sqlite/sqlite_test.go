@@ -43,11 +43,6 @@ func openMessages(t testing.TB, path string) *sqlite.Messages {
 	return m
 }
 
-// TestDirectory is the contract's suite on a real file.
-func TestDirectory(t *testing.T) {
-	storetest.RunDirectory(t, func(t *testing.T) store.Directory { return openDirectory(t, newPath(t)) })
-}
-
 func openDirectory(t testing.TB, path string) *sqlite.Directory {
 	t.Helper()
 	d, err := sqlite.OpenDirectory(context.Background(), path)

@@ -32,7 +32,7 @@ func channelNames(t *testing.T, f *fixture) {
 
 func channelEvents(t *testing.T, f *fixture) {
 	c := f.channel(chat.ChannelPrivate, "plans", f.guest, f.owner, f.guest)
-	f.told(created(c), joined(c.ID, f.owner, f.guest, chat.RoleGuest), joined(c.ID, f.owner, f.owner, chat.RoleOwner))
+	f.told(created(c), joined(c.ID, f.owner, f.guest, chat.RoleGuest), managed(c.ID, f.owner, chat.RoleOwner))
 	members, err := f.d.ChannelMembers(f.ctx, c.ID, "", 10)
 	ok(t, err)
 	same(t, "members", []chat.UserID{f.owner, f.guest}, members)
@@ -200,7 +200,7 @@ func standings(t *testing.T, f *fixture) {
 		user    chat.UserID
 		want    chat.Standing
 	}{
-		{"in it", public, f.owner, chat.Standing{Role: chat.RoleOwner, Type: chat.ChannelPublic, InIt: true}},
+		{"in it", public, f.owner, chat.Standing{Role: chat.RoleOwner, Type: chat.ChannelPublic, InIt: true, Manages: true}},
 		{"not in it", public, f.member, chat.Standing{Role: chat.RoleMember, Type: chat.ChannelPublic}},
 		{"left it", public, f.guest, chat.Standing{Role: chat.RoleGuest, Type: chat.ChannelPublic}},
 		{"a stranger", public, f.none, chat.Standing{Type: chat.ChannelPublic}},

@@ -16,38 +16,84 @@ import (
 
 // RunDirectory is the suite of store.Directory. Each call of open gives an empty store to one test.
 func RunDirectory(t *testing.T, open func(t *testing.T) store.Directory) {
-	for _, c := range []struct {
-		name string
-		run  func(t *testing.T, f *fixture)
-	}{
-		{"Users", users},
-		{"Workspaces", workspaces},
-		{"WorkspaceMembers", workspaceMembers},
-		{"ChannelNamesAreUnique", channelNames},
-		{"ChannelsComeWithTheirEvents", channelEvents},
-		{"FailedCreationLeavesNothing", failedCreation},
-		{"DirectChannelsAreTheirPeople", directChannels},
-		{"ListChannels", listChannels},
-		{"SetMembers", setMembers},
-		{"ChannelMembers", channelMembers},
-		{"Standing", standings},
-		{"UpdateChannel", updateChannel},
-		{"UpdateChannelRefused", updateChannelRefused},
-		{"UpdateUser", updateUser},
-		{"TenuresOverLeaveAndRejoin", tenures},
-		{"OutboxOrderAndRecording", outbox},
-		{"OwedIsOfOneWorkspace", owed},
-		{"RecordedIsTheHighestSeqOfAShard", recorded},
-		{"OneOfTwoCreatorsWins", raceForName},
-		{"OneOfTwoRenamersWins", raceToRename},
-		{"OneTenureOfManyJoins", raceToJoin},
-		{"OutboxOfManyWriters", raceForOutbox},
-		{"Keys", keys},
-		{"Limits", limits},
-		{"EndedContextOfDirectory", endedContextOfDirectory},
-	} {
-		t.Run(c.name, func(t *testing.T) { c.run(t, newFixture(t, open(t))) })
+	for _, c := range slices.Concat(ofWorkspaces, ofPeople) {
+		t.Run(c.name, func(t *testing.T) {
+			f := newFixture(t, open(t))
+			f.open = open
+			c.run(t, f)
+		})
 	}
+}
+
+// aRule is a sentence of the contract.
+type aRule struct {
+	name string
+	run  func(t *testing.T, f *fixture)
+}
+
+// ofWorkspaces are the rules of workspaces, channels and the outbox.
+var ofWorkspaces = []aRule{
+	{"Users", users},
+	{"Workspaces", workspaces},
+	{"WorkspaceMembers", workspaceMembers},
+	{"ChannelNamesAreUnique", channelNames},
+	{"ChannelsComeWithTheirEvents", channelEvents},
+	{"FailedCreationLeavesNothing", failedCreation},
+	{"DirectChannelsAreTheirPeople", directChannels},
+	{"ListChannels", listChannels},
+	{"SetMembers", setMembers},
+	{"ChannelMembers", channelMembers},
+	{"Standing", standings},
+	{"UpdateChannel", updateChannel},
+	{"UpdateChannelRefused", updateChannelRefused},
+	{"UpdateUser", updateUser},
+	{"TenuresOverLeaveAndRejoin", tenures},
+	{"OutboxOrderAndRecording", outbox},
+	{"OwedIsOfOneWorkspace", owed},
+	{"RecordedIsTheHighestSeqOfAShard", recorded},
+	{"OneOfTwoCreatorsWins", raceForName},
+	{"OneOfTwoRenamersWins", raceToRename},
+	{"OneTenureOfManyJoins", raceToJoin},
+	{"OutboxOfManyWriters", raceForOutbox},
+	{"Keys", keys},
+	{"Limits", limits},
+	{"EndedContextOfDirectory", endedContextOfDirectory},
+}
+
+// ofPeople are the rules of who comes, who is signed in, and what they may be.
+var ofPeople = []aRule{
+	{"Lists", lists},
+	{"FoundMakesTheFirstAccount", found},
+	{"OneOfManyFounders", raceToFound},
+	{"SignIns", signIns},
+	{"SignInsOfAUserAreBounded", manySignIns},
+	{"RevocationsAreAnnounced", announcements},
+	{"RevocationNamesItsSignIns", revocations},
+	{"RefreshRotates", rotation},
+	{"RefreshRefused", refreshRefused},
+	{"RandomRefreshesEndAsTheirModel", randomRefreshes},
+	{"RefreshByManyAtOnce", raceToRefresh},
+	{"Tickets", tickets},
+	{"OneOfManyRedeems", raceToRedeem},
+	{"EndedSignInsAreForgotten", forgottenSignIns},
+	{"Invites", invites},
+	{"InvitesOfAWorkspaceAreBounded", manyInvites},
+	{"AcceptInvite", acceptInvite},
+	{"AcceptInviteRefused", acceptInviteRefused},
+	{"InviteUsesAreCounted", raceToAccept},
+	{"SetRole", setRole},
+	{"AWorkspaceKeepsAnOwner", lastOwner},
+	{"OneOwnerOfTwoStays", raceToDemote},
+	{"RemoveMember", removeMember},
+	{"WhoComesBackIsANewMember", comesBack},
+	{"ChannelRoles", channelRoles},
+	{"UpdateWorkspace", updateWorkspace},
+	{"SetDeactivated", setDeactivated},
+	{"SetPassword", setPassword},
+	{"Census", census},
+	{"Idempotency", idempotency},
+	{"IdempotencyLease", idempotencyLease},
+	{"OneOfManyBegins", raceToBegin},
 }
 
 // fixture is a workspace with an owner, a member, a guest, and a user outside of it. The events
@@ -59,7 +105,11 @@ type fixture struct {
 	ws                         chat.Workspace
 	owner, member, guest, none chat.UserID
 	seq                        chat.Seq // of the last recorded row
+	open                       func(t *testing.T) store.Directory
 }
+
+// bare is a fixture of another store, which has nothing in it.
+func (f *fixture) bare() *fixture { return &fixture{t: f.t, d: f.open(f.t), ctx: f.ctx} }
 
 func newFixture(t *testing.T, d store.Directory) *fixture {
 	f := &fixture{t: t, d: d, ctx: within(t),
@@ -145,6 +195,13 @@ func (f *fixture) set(change store.MemberChange) store.OutboxID {
 
 func joined(channel chat.ChannelID, by, who chat.UserID, role chat.Role) event.Event {
 	return event.Event{Kind: event.MemberJoined, ChannelID: channel, SenderID: by, UserID: who, Role: role}
+}
+
+// managed is the event of who created a channel joining it.
+func managed(channel chat.ChannelID, creator chat.UserID, role chat.Role) event.Event {
+	e := joined(channel, creator, creator, role)
+	e.ChannelRole = chat.ChannelManager
+	return e
 }
 
 func left(channel chat.ChannelID, by, who chat.UserID) event.Event {
@@ -291,7 +348,20 @@ func limits(t *testing.T, f *fixture) {
 		_, err = f.d.ListChannels(f.ctx, store.ChannelQuery{WorkspaceID: f.ws.ID, UserID: f.owner, Role: chat.RoleOwner, Limit: limit})
 		isKind(t, name, err, fault.Invalid)
 	}
-	_, err := f.d.Unpublished(f.ctx, 0)
+	for _, limit := range []int{0, -1, chat.MaxPageSize + 1} {
+		name := fmt.Sprintf("limit %d", limit)
+		_, err := f.d.ListUsers(f.ctx, "", limit)
+		isKind(t, name, err, fault.Invalid)
+		_, err = f.d.ListWorkspaces(f.ctx, "", limit)
+		isKind(t, name, err, fault.Invalid)
+		_, err = f.d.Unannounced(f.ctx, limit)
+		isKind(t, name, err, fault.Invalid)
+		_, err = f.d.Invites(f.ctx, store.InviteQuery{WorkspaceID: f.ws.ID, At: atMicro, Limit: limit})
+		isKind(t, name, err, fault.Invalid)
+	}
+	_, err := f.d.ChannelRoles(f.ctx, "c", make([]chat.UserID, chat.MaxPageSize+1))
+	isKind(t, "too many users", err, fault.Invalid)
+	_, err = f.d.Unpublished(f.ctx, 0)
 	isKind(t, "an outbox without limit", err, fault.Invalid)
 	_, err = f.d.Unpublished(f.ctx, 10*chat.MaxPageSize)
 	ok(t, err)

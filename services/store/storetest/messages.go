@@ -40,6 +40,8 @@ func RunMessages(t *testing.T, open func(t *testing.T) store.Messages) {
 		{"ChannelsAreApart", channelsAreApart},
 		{"SparseChannelOverYears", sparseChannel},
 		{"ProgressOnlyGrows", progress},
+		{"ReadCursorsOnlyGrow", readCursors},
+		{"ReadCursorsOfManyWriters", readCursorsRace},
 		{"EndedContext", endedContext},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.run(t, open(t)) })

@@ -146,6 +146,12 @@ func recorded(t *testing.T, f *fixture) {
 	f.record()
 	expect(0, f.seq)
 	expect(1, 0)
+
+	f.set(store.MemberChange{ChannelID: c.ID, By: f.owner, UserIDs: []chat.UserID{f.member, f.guest}})
+	rows := f.pending()
+	ok(t, f.d.Record(f.ctx, []store.OutboxDone{{ID: rows[1].ID, Seq: 2000}}))
+	ok(t, f.d.Record(f.ctx, []store.OutboxDone{{ID: rows[0].ID, Seq: 1000}}))
+	expect(f.ws.Shard, 2000)
 }
 
 // together runs n goroutines and returns their errors.

@@ -1,0 +1,187 @@
+package directory
+
+import (
+	"context"
+	"encoding/json"
+
+	"github.com/canopychat/canopy/schemas/chat"
+	"github.com/canopychat/canopy/schemas/event"
+	"github.com/canopychat/canopy/schemas/fault"
+	"github.com/canopychat/canopy/services/store"
+	"github.com/canopychat/canopy/services/store/sqlite/file"
+	"github.com/canopychat/canopy/services/store/sqlite/signin"
+)
+
+func scanUser(r file.Row) (u chat.User, err error) {
+	return u, r.Scan(&u.ID, &u.Login, &u.DisplayName, &u.Deactivated, file.Moment{Into: &u.CreatedAt})
+}
+
+// askUsers is a question for the accounts of which where says more.
+func askUsers(where string) file.Asked[chat.User] {
+	return file.Ask("user", `SELECT id, login, display_name, deactivated, created_at FROM users WHERE `+where, scanUser)
+}
+
+// CreateUsers implements store.Users.
+func (d *Directory) CreateUsers(ctx context.Context, users []store.NewUser) error {
+	return d.write(ctx, "create users", "user", func(c change) error { return c.createUsers(users) })
+}
+
+func (c change) createUsers(users []store.NewUser) error {
+	insert, err := c.Tx.PrepareContext(c.Ctx,
+		`INSERT INTO users (id, login, display_name, deactivated, password_hash, created_at) VALUES (?, ?, ?, ?, ?, ?)`)
+	if err != nil {
+		return err
+	}
+	defer insert.Close() // it ends with the transaction anyway
+	for _, u := range users {
+		_, err := insert.ExecContext(c.Ctx, u.ID, u.Login, u.DisplayName, u.Deactivated, u.PasswordHash, file.Micros(u.CreatedAt))
+		if err != nil {
+			return file.Failed(err, "create users", "user")
+		}
+	}
+	return nil
+}
+
+// Found implements store.Users.
+func (d *Directory) Found(ctx context.Context, f store.Founding) error {
+	return d.write(ctx, "found", "deployment", func(c change) error {
+		founded, err := c.Exists(`SELECT 1 FROM users`)
+		if err != nil {
+			return err
+		}
+		if founded {
+			return fault.New(fault.Conflict, "There is an account already: ask its owner for an invite.")
+		}
+		if err := c.createUsers([]store.NewUser{f.Owner}); err != nil {
+			return err
+		}
+		if err := c.createWorkspace(f.Workspace, f.Owner.ID); err != nil {
+			return err
+		}
+		return c.createChannel(f.Channel, []chat.UserID{f.Owner.ID})
+	})
+}
+
+// User implements store.Users.
+func (d *Directory) User(ctx context.Context, id chat.UserID) (chat.User, error) {
+	return get(ctx, d, askUsers(`id = ?`), id)
+}
+
+// UsersByID implements store.Users.
+func (d *Directory) UsersByID(ctx context.Context, ids []chat.UserID) ([]chat.User, error) {
+	wanted, err := listOf(ids)
+	if err != nil || len(ids) == 0 {
+		return nil, err
+	}
+	return list(ctx, d, askUsers(`id IN (SELECT value FROM json_each(?))`), wanted)
+}
+
+// listOf writes ids as json_each reads them. The error is Invalid for too many.
+func listOf(ids []chat.UserID) (string, error) {
+	if len(ids) > chat.MaxPageSize {
+		return "", file.CheckLimit(len(ids))
+	}
+	text, err := json.Marshal(ids)
+	return string(text), file.Failed(err, "write ids", "user")
+}
+
+// ListUsers implements store.Users.
+func (d *Directory) ListUsers(ctx context.Context, after chat.UserID, limit int) ([]chat.User, error) {
+	if err := file.CheckLimit(limit); err != nil {
+		return nil, err
+	}
+	return list(ctx, d, askUsers(`id > ? ORDER BY id LIMIT ?`), after, limit)
+}
+
+// Credentials implements store.Users.
+func (d *Directory) Credentials(ctx context.Context, login string) (chat.User, string, error) {
+	u, err := get(ctx, d, askUsers(`login = ?`), login)
+	if err != nil {
+		return u, "", err
+	}
+	hash, err := get(ctx, d, file.Ask("user", `SELECT password_hash FROM users WHERE id = ?`, file.Scalar[string]), u.ID)
+	return u, hash, err
+}
+
+// UpdateUser implements store.Editing.
+func (d *Directory) UpdateUser(ctx context.Context, m store.UserChange) (chat.User, error) {
+	return d.changeUser(ctx, m.UserID, func(c change, u *chat.User) error {
+		if u.DisplayName == m.DisplayName {
+			return nil
+		}
+		u.DisplayName = m.DisplayName
+		if _, err := c.Exec(`UPDATE users SET display_name = ? WHERE id = ?`, u.DisplayName, u.ID); err != nil {
+			return err
+		}
+		return c.tellUser(*u, m.By)
+	})
+}
+
+// changeUser reads an account, lets do change it, and returns it as it is then.
+func (d *Directory) changeUser(ctx context.Context, id chat.UserID, do func(c change, u *chat.User) error) (chat.User, error) {
+	var u chat.User
+	err := d.write(ctx, "change user", "user", func(c change) (err error) {
+		if u, err = file.Get(ctx, c.Tx, askUsers(`id = ?`), id); err != nil {
+			return err
+		}
+		return do(c, &u)
+	})
+	if err != nil {
+		return chat.User{}, err
+	}
+	return u, nil
+}
+
+// tellUser tells every workspace of an account what it is. Nobody joins one meanwhile who would be told of as before:
+// the write lock is held.
+func (c change) tellUser(u chat.User, by chat.UserID) error {
+	homes, err := c.homesOf(u.ID)
+	if err != nil {
+		return err
+	}
+	for _, h := range homes {
+		_, err := c.owe(h, event.Event{Kind: event.UserUpdated, SenderID: by, UserID: u.ID,
+			User: &event.UserState{Login: u.Login, DisplayName: u.DisplayName, Deactivated: u.Deactivated}})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// SetDeactivated implements store.Roles. Closing an account that is closed already ends its sign-ins again, should
+// there be one.
+func (d *Directory) SetDeactivated(ctx context.Context, m store.Deactivation) (chat.User, error) {
+	return d.changeUser(ctx, m.UserID, func(c change, u *chat.User) error {
+		if m.Deactivated {
+			if _, err := signin.Revoke(c.Change, store.Revocation{UserID: u.ID, At: m.At}); err != nil {
+				return err
+			}
+		}
+		if u.Deactivated == m.Deactivated {
+			return nil
+		}
+		if m.Deactivated {
+			if err := c.keepsOwners(u.ID); err != nil {
+				return err
+			}
+		}
+		u.Deactivated = m.Deactivated
+		if _, err := c.Exec(`UPDATE users SET deactivated = ? WHERE id = ?`, u.Deactivated, u.ID); err != nil {
+			return err
+		}
+		return c.tellUser(*u, m.By)
+	})
+}
+
+// SetPassword implements store.Roles.
+func (d *Directory) SetPassword(ctx context.Context, passwordHash string, r store.Revocation) error {
+	_, err := d.changeUser(ctx, r.UserID, func(c change, u *chat.User) error {
+		if _, err := c.Exec(`UPDATE users SET password_hash = ? WHERE id = ?`, passwordHash, u.ID); err != nil {
+			return err
+		}
+		_, err := signin.Revoke(c.Change, r)
+		return err
+	})
+	return err
+}
