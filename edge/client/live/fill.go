@@ -1,0 +1,42 @@
+package live
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/canopychat/canopy/edge/client"
+	"github.com/canopychat/canopy/schemas/chat"
+	"github.com/canopychat/canopy/schemas/rest"
+)
+
+// maxFill is how many messages of a gap are read before the next event is told. Who missed more reads history.
+const maxFill = 1000
+
+// fill reads the messages of a gap, oldest first. The error says why they are not all there.
+func fill(ctx context.Context, c *client.Client, g Gap) ([]rest.Message, error) {
+	var all []rest.Message
+	for after := max(g.After, client.FromBeginning); ; {
+		page, err := c.History(ctx, g.ChannelID, client.Page{After: after, Limit: chat.MaxPageSize})
+		if err != nil {
+			return nil, fmt.Errorf("read what is missing: %w", err)
+		}
+		if page.CompleteThrough < g.Through {
+			return nil, fmt.Errorf("history is complete up to %d only", page.CompleteThrough)
+		}
+		for _, m := range slices.Backward(page.Messages) {
+			if m.Seq > g.Through {
+				return all, nil // it comes over the socket
+			}
+			if m.Seq > after {
+				all, after = append(all, m), m.Seq
+			}
+		}
+		switch {
+		case !page.HasMore || len(page.Messages) == 0 || after >= g.Through:
+			return all, nil
+		case len(all) >= maxFill:
+			return nil, fmt.Errorf("more than %d messages are missing", maxFill)
+		}
+	}
+}

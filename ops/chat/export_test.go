@@ -1,0 +1,62 @@
+package chat
+
+import (
+	"io"
+	"time"
+
+	"github.com/canopychat/canopy/edge/client/live"
+	"github.com/canopychat/canopy/schemas/chat"
+	"github.com/canopychat/canopy/schemas/rest"
+)
+
+// Safe is what may be shown of a text.
+func Safe(s string) string { return safe(s) }
+
+// ParseLine reads a line: the command, its word, its number, its text.
+func ParseLine(line string) (name, word string, seq chat.Seq, text string, err error) {
+	c, err := parseLine(line)
+	return c.name, c.word, c.seq, c.text, err
+}
+
+// HelpText is what /help shows.
+func HelpText() []string { return helpText() }
+
+// Painter is a view and a screen, for tests that play what happens.
+type Painter struct {
+	v *view
+	s *screen
+}
+
+// NewPainter is at a channel with some people.
+func NewPainter(to io.Writer, terminal bool, me rest.User, people ...rest.Member) *Painter {
+	p := &Painter{newView(me, time.UTC), &screen{to: to, terminal: terminal}}
+	for _, m := range people {
+		p.v.people[m.UserID] = m.Login
+	}
+	return p
+}
+
+// Open opens a channel with what history has of it.
+func (p *Painter) Open(c rest.Channel, page rest.MessageList) {
+	p.v.channels[c.ID], p.v.here = c, c.ID
+	p.s.line(p.v.page(page)...)
+}
+
+// Event shows an event.
+func (p *Painter) Event(e live.Event) {
+	if typing, is := e.(live.Typing); is {
+		p.s.pass(p.v.typing(typing))
+		return
+	}
+	p.s.line(p.v.event(e))
+}
+
+// Send shows a message that is sent.
+func (p *Painter) Send(id chat.ClientMsgID, body string) {
+	p.s.typed()
+	p.v.own[id] = struct{}{}
+	p.s.sending(id, body)
+}
+
+// Stored shows that it is stored.
+func (p *Painter) Stored(id chat.ClientMsgID, m rest.Message) { p.s.settled(id, p.v.message(m)) }

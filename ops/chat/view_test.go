@@ -1,0 +1,217 @@
+package chat_test
+
+import (
+	"errors"
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/canopychat/canopy/edge/client"
+	"github.com/canopychat/canopy/edge/client/live"
+	"github.com/canopychat/canopy/ops/chat"
+	nouns "github.com/canopychat/canopy/schemas/chat"
+	"github.com/canopychat/canopy/schemas/event"
+	"github.com/canopychat/canopy/schemas/fault"
+	"github.com/canopychat/canopy/schemas/rest"
+)
+
+var update = flag.Bool("update", false, "write the golden files")
+
+func golden(t *testing.T, name, got string) {
+	t.Helper()
+	path := filepath.Join("testdata", name)
+	if *update {
+		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), got); diff != "" {
+		t.Errorf("%s (-update writes it anew):\n%s", path, diff)
+	}
+}
+
+var at = time.Date(2026, 3, 4, 12, 30, 0, 0, time.UTC)
+
+func said(seq nouns.Seq, by nouns.UserID, body string) rest.Message {
+	return rest.Message{Seq: seq, ChannelID: "c1", SenderID: by, Body: body, TS: rest.Time(at.Add(time.Duration(seq) * time.Minute))}
+}
+
+// play is a conversation with one of everything.
+func play(p *chat.Painter) {
+	edited, deleted, reply, elsewhere := said(3, "u2", "good morning"), said(4, "u2", ""), said(12, "u2", "a reply"), said(13, "u2", "over there")
+	when := rest.Time(at)
+	edited.EditedAt, edited.Reactions = &when, []nouns.Reaction{{Emoji: "👍", UserIDs: []nouns.UserID{"u1", "u2"}}}
+	deleted.Deleted, reply.Thread, elsewhere.ChannelID = true, 3, "c2"
+	reply.Attachments = []nouns.Attachment{{Name: "plan.pdf\x1b[2J"}}
+	p.Event(live.Online{Cursor: nouns.Cursor{Epoch: 1, Seq: 10}})
+	p.Open(rest.Channel{ID: "c1", Name: "general"}, rest.MessageList{Messages: []rest.Message{said(11, "u2", "history has it first"), deleted, edited}})
+	p.Event(live.Posted{Message: said(11, "u2", "history has it first")})
+	p.Event(live.Typing{ChannelID: "c1", UserID: "u2"})
+	p.Event(live.Posted{Message: reply})
+	p.Event(live.Typing{ChannelID: "c2", UserID: "u2"})
+	p.Event(live.Typing{ChannelID: "c1", UserID: "u1"})
+	p.Event(live.Changed{Kind: event.ChannelCreated, ChannelID: "c2", SenderID: "u2", Channel: &event.ChannelState{Name: "plans", Type: nouns.ChannelPublic}})
+	p.Event(live.Posted{Message: elsewhere})
+	// Two sends: one is the last line when it is stored, the other is not.
+	p.Send("m1", "hello")
+	p.Stored("m1", said(14, "u1", "hello"))
+	mine := said(14, "u1", "hello")
+	mine.ClientMsgID = "m1"
+	p.Event(live.Posted{Message: mine})
+	p.Send("m2", "two\nlines")
+	p.Send("m3", "and once more")
+	p.Event(live.Posted{Message: said(15, "u2", "between")})
+	p.Stored("m2", said(16, "u1", "two\nlines"))
+	p.Stored("m3", said(17, "u1", "and once more"))
+	// From one's own other device.
+	p.Event(live.Posted{Message: said(18, "u1", "from my telephone")})
+	for _, c := range []live.Changed{
+		{Kind: event.MessageEdited, ChannelID: "c1", SenderID: "u2", MessageSeq: 15, Body: "in \x1b[31mred"},
+		{Kind: event.MessageDeleted, ChannelID: "c2", SenderID: "u2", MessageSeq: 13},
+		{Kind: event.ReactionAdded, ChannelID: "c1", SenderID: "u2", MessageSeq: 14, Emoji: "🎉"},
+		{Kind: event.ReactionRemoved, ChannelID: "c1", SenderID: "u2", MessageSeq: 14, Emoji: "🎉"},
+		{Kind: event.PinAdded, ChannelID: "c1", SenderID: "u2", MessageSeq: 14},
+		{Kind: event.PinRemoved, ChannelID: "c1", SenderID: "u2", MessageSeq: 14},
+		{Kind: event.MemberJoined, ChannelID: "c1", SenderID: "u2", UserID: "u2"},
+		{Kind: event.MemberJoined, ChannelID: "c1", SenderID: "u2", UserID: "u3"},
+		{Kind: event.MemberLeft, ChannelID: "", SenderID: "u2", UserID: "u3"},
+		{Kind: event.ChannelUpdated, ChannelID: "c2", SenderID: "u2", Channel: &event.ChannelState{Name: "ideas", Type: nouns.ChannelPublic}},
+		{Kind: event.ChannelUpdated, ChannelID: "c2", SenderID: "u2", Channel: &event.ChannelState{Name: "ideas", Type: nouns.ChannelPublic, Topic: "all of them"}},
+		{Kind: event.ChannelArchived, ChannelID: "c2", SenderID: "u2", Channel: &event.ChannelState{Name: "ideas", Type: nouns.ChannelPublic, Topic: "all of them"}},
+		{Kind: event.UserUpdated, UserID: "u2", User: &event.UserState{Login: "robert"}},
+		{Kind: "poll.opened", ChannelID: "c1", SenderID: "u2"},
+	} {
+		p.Event(c)
+	}
+	for _, e := range []live.Event{
+		live.Presence{UserID: "u3", Status: "offline"},
+		live.Presence{UserID: "u2", Status: "online"},
+		live.Presence{UserID: "u2", Status: "online"},
+		live.Presence{UserID: "u2", Status: "away", Text: "lunch\nat noon"},
+		live.Presence{UserID: "u1", Status: "away"},
+		live.Offline{Err: errors.New("broken\npipe"), Retry: 1500 * time.Millisecond},
+		live.Online{Resumed: true},
+		live.Online{},
+		live.Gap{ChannelID: "c1", After: 18, Through: 20},
+		live.Gap{ChannelID: "c1", After: 20, Through: 22, Filled: true},
+		live.Resync{Reason: "expired", Head: 90},
+		live.Refused{Err: &client.Error{Code: fault.RateLimited, Message: "slower"}},
+		live.Posted{Message: said(91, "u9", "who am I?\u202e\u2028\xff\tx")},
+	} {
+		p.Event(e)
+	}
+}
+
+func TestWhatIsShown(t *testing.T) {
+	for name, terminal := range map[string]bool{"plain.txt": false, "terminal.txt": true} {
+		var out strings.Builder
+		people := []rest.Member{{UserID: "u2", Login: "bob"}, {UserID: "u3", Login: "carol"}}
+		play(chat.NewPainter(&out, terminal, rest.User{ID: "u1", Login: "alice"}, people...))
+		if !terminal && strings.ContainsAny(out.String(), "\x1b\r") {
+			t.Error("a pipe gets the sequences of a terminal")
+		}
+		golden(t, name, strings.NewReplacer("\x1b", "␛", "\r", "␍").Replace(out.String()))
+	}
+}
+
+func TestTextsOfOthersAreSafe(t *testing.T) {
+	for in, want := range map[string]string{
+		"plain, ä 字 👩‍👩‍👧 ❤️": "plain, ä 字 👩‍👩‍👧 ❤️",
+		"\x1b[2J\x07\x00\x7f": `\x1b[2J\x07\x00\x7f`,
+		"\u009b31m":           `\x9b31m`,
+		"a\rb\tc":             `a\x0db c`,
+		"a\nb":                "a\n    b",
+		"\u202egnp.exe":       `\u202egnp.exe`,
+		"\u2066\u200f\ufeff":  `\u2066\u200f\ufeff`,
+		"a\u2028b\u2029":      `a\u2028b\u2029`,
+		"\xff\xc3(":           `\xff\xc3(`,
+		"\ufffd":              "\ufffd",
+	} {
+		if got := chat.Safe(in); got != want {
+			t.Errorf("%q is shown as %q, want %q", in, got, want)
+		}
+	}
+}
+
+// Nothing that anybody writes moves a cursor or begins a line of its own.
+func FuzzSafe(f *testing.F) {
+	for _, s := range []string{"hello", "\x1b]0;x\x07", "a\n\nb", "\u202e", "\xff"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		for i, line := range strings.Split(chat.Safe(s), "\n") {
+			if i > 0 && !strings.HasPrefix(line, "    ") {
+				t.Fatalf("%q begins a line", s)
+			}
+			for _, r := range line {
+				if r < ' ' || r == 0x7f || r >= 0x80 && r < 0xa0 || r >= 0x202a && r <= 0x202e {
+					t.Fatalf("%q is shown as %q", s, line)
+				}
+			}
+		}
+	})
+}
+
+func TestLines(t *testing.T) {
+	type parsed struct {
+		name, word string
+		seq        nouns.Seq
+		text       string
+	}
+	for line, want := range map[string]parsed{
+		"hello there":           {name: "say", text: "hello there"},
+		"  indented":            {name: "say", text: "  indented"},
+		"//etc is a folder":     {name: "say", text: "/etc is a folder"},
+		"/help":                 {name: "help"},
+		" /quit ":               {name: "quit"},
+		"/join #plans":          {name: "join", word: "plans"},
+		"/create plans":         {name: "create", word: "plans"},
+		"/dm @bob":              {name: "dm", word: "bob"},
+		"/history":              {name: "history"},
+		"/history 5":            {name: "history", seq: 5},
+		"/thread 12 yes indeed": {name: "thread", seq: 12, text: "yes indeed"},
+		"/thread #12":           {name: "thread", seq: 12},
+		"/react 12 :tada:":      {name: "react", seq: 12, text: ":tada:"},
+		"/unreact #12 👍":        {name: "unreact", seq: 12, text: "👍"},
+		"/edit 12 better":       {name: "edit", seq: 12, text: "better"},
+		"/delete 12":            {name: "delete", seq: 12},
+		"/topic a b":            {name: "topic", text: "a b"},
+		"/away":                 {name: "away"},
+	} {
+		name, word, seq, text, err := chat.ParseLine(line)
+		if got := (parsed{name, word, seq, text}); err != nil || got != want {
+			t.Errorf("%q is %+v, %v", line, got, err)
+		}
+	}
+	for line, want := range map[string]string{
+		"/nonsense":     "there is no command /nonsense; /help lists them",
+		"/":             "there is no command /; /help lists them",
+		"/join":         "one name comes after it: write /join #CHANNEL",
+		"/join a b":     "one name comes after it: write /join #CHANNEL",
+		"/quit now":     "nothing comes after it: write /quit",
+		"/history many": "the number of a message is missing: write /history [N]",
+		"/edit 12":      "a text is missing: write /edit SEQ TEXT",
+		"/edit x y":     "the number of a message is missing: write /edit SEQ TEXT",
+		"/delete 0":     "the number of a message is missing: write /delete SEQ",
+		"/react 12":     "one emoji is missing: write /react SEQ EMOJI",
+		"/react 12 a b": "one emoji is missing: write /react SEQ EMOJI",
+	} {
+		if _, _, _, _, err := chat.ParseLine(line); err == nil || err.Error() != want {
+			t.Errorf("%q: %v", line, err)
+		}
+	}
+	for _, line := range chat.HelpText() {
+		if len(line) > 80 {
+			t.Errorf("wider than 80 columns: %s", line)
+		}
+	}
+}
