@@ -3,9 +3,9 @@ package gateway
 import (
 	"context"
 	"errors"
-	"math/rand/v2"
-	"time"
 
+	"github.com/canopychat/canopy/edge/door"
+	"github.com/canopychat/canopy/edge/errand"
 	"github.com/canopychat/canopy/edge/fanout"
 	"github.com/canopychat/canopy/edge/session"
 	"github.com/canopychat/canopy/schemas/chat"
@@ -19,22 +19,17 @@ const (
 	reopenExpired = wire.ResyncExpired
 )
 
-const (
-	firstPause = 100 * time.Millisecond
-	longPause  = 5 * time.Second
-)
-
 // pump lets a socket take what waits for it, and its session read on, until it is live or blocked.
 func (l *loop) pump(c *conn) {
 	if c.gone || !c.flush() {
 		return
 	}
 	if c.closing {
-		c.link.ShutdownWrites()
+		c.out.Link.ShutdownWrites()
 		return
 	}
 	for range pumpSteps {
-		if !c.behind || c.paging || c.gone || c.closing || c.blocked() {
+		if !c.behind || c.paging || c.gone || c.closing || c.out.Blocked() {
 			return
 		}
 		if !c.room.readOn(c) {
@@ -58,7 +53,8 @@ func (r *room) readOn(c *conn) bool {
 	entries = r.reached(entries)
 	if len(entries) == 0 {
 		c.sess.Move(r.pos)
-		c.behind, c.ahead = false, nil
+		c.lag(false)
+		c.ahead = nil
 		return false
 	}
 	return r.walk(c, entries)
@@ -88,10 +84,14 @@ func (r *room) walk(c *conn, entries []*fanout.Entry) bool {
 		} else {
 			e := entries[i]
 			r.channels.Note(e) // the room may have been overrun by it
+			r.noteRole(c, e)   // as above
 			r.show(c, e, r.numberOf(e))
+			if e.Seq > c.member && e.ChannelID != "" && e.Event.UserID == c.sess.UserID {
+				r.loop.tellChannels(c)
+			}
 			i++
 		}
-		if c.gone || c.closing || c.blocked() {
+		if c.gone || c.closing || c.out.Blocked() {
 			return false
 		}
 	}
@@ -103,15 +103,15 @@ func (r *room) fetch(c *conn, pos chat.Seq) {
 	l := r.loop
 	c.paging = true
 	c.errand++
-	errand := c.errand
+	asked := c.errand
 	l.gw.begin(func(ctx context.Context) {
 		var page fanout.Page
-		err := l.gw.insist(ctx, c, func(ctx context.Context) (err error) {
+		err := l.gw.desk.Insist(ctx, errand.Errand{Final: fanout.ErrExpired, Gone: c.away.Load, Do: func(ctx context.Context) (err error) {
 			page, err = r.feed.Page(ctx, pos)
 			return err
-		}, fanout.ErrExpired)
+		}})
 		l.post(func() {
-			if c.errand == errand { // or the session was opened again since
+			if c.errand == asked { // or the session was opened again since
 				r.takePage(c, page, err)
 			}
 		})
@@ -142,27 +142,28 @@ func (r *room) reopen(c *conn, reason wire.ResyncReason) {
 		return
 	}
 	l := r.loop
-	c.behind, c.paging = true, true
+	c.lag(true)
+	c.paging = true
 	c.errand++
-	errand := c.errand
+	asked := c.errand
 	user := c.sess.UserID
 	l.gw.begin(func(ctx context.Context) {
-		var o opened
-		err := l.gw.insist(ctx, c, func(ctx context.Context) (err error) {
-			o, err = l.gw.snapshot(ctx, r.feed, user, chat.MaxSeq)
+		var o door.Opened
+		err := l.gw.desk.Insist(ctx, errand.Errand{Final: door.ErrMoved, Gone: c.away.Load, Do: func(ctx context.Context) (err error) {
+			o, err = l.gw.door.Snapshot(ctx, r.feed, user)
 			return err
-		}, errMoved)
+		}})
 		l.post(func() {
-			for err == nil && r.pos < o.head && r.advance() { // which may open the session once more, or end it
+			for err == nil && r.pos < o.Head && r.advance() { // which may open the session once more, or end it
 			}
-			if c.errand == errand {
+			if c.errand == asked {
 				r.placeAgain(c, o, reason, err)
 			}
 		})
 	})
 }
 
-func (r *room) placeAgain(c *conn, o opened, reason wire.ResyncReason, err error) {
+func (r *room) placeAgain(c *conn, o door.Opened, reason wire.ResyncReason, err error) {
 	c.paging = false
 	switch {
 	case c.gone || c.closing:
@@ -175,44 +176,10 @@ func (r *room) placeAgain(c *conn, o opened, reason wire.ResyncReason, err error
 		return
 	}
 	for _, n := range c.sess.Channels() {
-		r.part(c, n)
+		r.members.Part(n, c)
 	}
 	r.place(c, o)
-	r.loop.resync(c, reason, o.head)
+	r.loop.tellChannels(c)
+	r.loop.resync(c, reason, o.Head)
 	r.loop.pump(c)
-}
-
-// maxErrands is how many questions to the log and to the directory are on their way at once for sessions that are
-// open: what their answers hold in memory is bounded, however many fell behind.
-const maxErrands = 64
-
-// attempt does something in its turn, within openTimeout.
-func (g *Gateway) attempt(ctx context.Context, do func(context.Context) error) error {
-	select {
-	case g.errands <- struct{}{}:
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-	defer func() { <-g.errands }()
-	ctx, cancel := context.WithTimeout(ctx, openTimeout)
-	defer cancel()
-	return do(ctx)
-}
-
-// insist does something until it succeeds or fails for good: with the error final, or with one that a user may
-// read and that asking again does not cure. It gives up when the socket has gone or the gateway stops.
-func (g *Gateway) insist(ctx context.Context, c *conn, do func(context.Context) error, final error) error {
-	for pause := firstPause; ; pause = min(2*pause, longPause) {
-		err := g.attempt(ctx, do)
-		if err == nil || errors.Is(err, final) || fault.Is(err, fault.NotFound) || c.away.Load() {
-			return err
-		}
-		timer := time.NewTimer(pause/2 + rand.N(pause))
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			timer.Stop()
-			return ctx.Err()
-		}
-	}
 }

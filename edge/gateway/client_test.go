@@ -47,6 +47,8 @@ type frame struct {
 	Heartbeat   int              `json:"heartbeat_s"`
 	Kind        string           `json:"kind"`
 	Duplicate   bool             `json:"duplicate"`
+	Status      string           `json:"status"`
+	Text        string           `json:"text"`
 	Message     message          `json:"message"`
 }
 

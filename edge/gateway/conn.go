@@ -6,11 +6,14 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/canopychat/canopy/edge/poll"
+	"github.com/canopychat/canopy/edge/courier"
+	"github.com/canopychat/canopy/edge/outlet"
 	"github.com/canopychat/canopy/edge/session"
+	"github.com/canopychat/canopy/edge/tally"
 	"github.com/canopychat/canopy/edge/wsconn"
 	"github.com/canopychat/canopy/schemas/chat"
 	"github.com/canopychat/canopy/schemas/fault"
+	"github.com/canopychat/canopy/schemas/token"
 )
 
 // maxOwn is how many bytes of frames of its own (acks, pongs, errors) may wait for a socket. A client that
@@ -20,22 +23,28 @@ const maxOwn = 128 << 10
 // conn is one socket and its session. It belongs to its loop; away and moved alone are read by others.
 type conn struct {
 	// Immutable after add.
-	loop *loop
-	room *room
-	id   chat.SessionID
-	link poll.Link
+	loop   *loop
+	room   *room
+	id     chat.SessionID
+	signIn token.SignInID
 
 	away  atomic.Bool   // the socket has gone: work for it can stop
 	moved atomic.Uint32 // counts changes of what the user may do: sends on their way are looked at anew
 
 	sess   session.Session
-	member chat.Seq // up to here, and after it at some moment, the directory knew the user as a member of the workspace
-	errand uint32   // counts what was asked for the session: only the answer to the last counts
+	role   chat.Role // the newest: it counts for what the user sends, also while the session is behind
+	roleAt chat.Seq  // as of which it is that
+	member chat.Seq  // up to here, and after it at some moment, the directory knew the user as a member of the workspace
+	errand uint32    // counts what was asked for the session: only the answer to the last counts
 	parser wsconn.Parser
-	ahead  map[session.Number]bool // while behind: memberships that the log changes after the cursor
-	sends  *session.Lane[request]  // nil while nothing is on its way
-	rest   []byte                  // of a shared frame that the socket took in part; never written to
-	own    []byte                  // frames of the socket's own that it has not taken yet
+	ahead  map[session.Number]bool        // while behind: memberships that the log changes after the cursor
+	sends  *session.Lane[courier.Request] // nil while nothing is on its way
+	queued int                            // bytes of what is in sends
+	frames session.Meter                  // of what the client sends
+	bytes  session.Meter
+	watch  []chat.UserID // whose presence the client asked for
+	out    outlet.Outlet // to the client
+	held   int           // bytes that the gateway counts for it: see account
 
 	heard     time.Time // when the client last sent anything; while closing: since when
 	progress  time.Time // when the socket last took a byte, or was last empty
@@ -44,6 +53,7 @@ type conn struct {
 	turn      uint32    // of the loop, in which a room last had it in hand
 	slot      int       // of the wheel
 	behind    bool      // the session is not at the room's position, or cannot be written to
+	asking    bool      // a presence.query is on its way
 	paging    bool      // somebody is reading for it: it waits
 	partial   bool      // at the last look, a frame had begun and not ended
 	closing   bool      // a close frame was said
@@ -53,30 +63,53 @@ type conn struct {
 // live reports whether the session is at the room's position and takes what comes next.
 func (c *conn) live() bool { return !c.behind && !c.closing && !c.gone }
 
-// blocked reports whether bytes wait for the socket.
-func (c *conn) blocked() bool { return c.rest != nil || len(c.own) > 0 }
+// lag puts the session behind, or at the room's position, and counts it.
+func (c *conn) lag(behind bool) {
+	if c.behind == behind {
+		return
+	}
+	c.behind = behind
+	if behind {
+		c.loop.gw.counts.BehindNow.Add(1)
+	} else {
+		c.loop.gw.counts.BehindNow.Add(-1)
+	}
+}
+
+// account tells the gateway what is held for the socket now.
+func (c *conn) account() {
+	held := c.out.Held() + c.queued
+	if c.gone {
+		held = 0
+	}
+	if held != c.held {
+		c.loop.gw.held.Add(int64(held - c.held))
+		c.held = held
+	}
+}
 
 // write hands shared frames to the socket, which must not be blocked. The result is how many it took; the last
 // of them perhaps in part: then c is blocked by what is left of it. Frames after it are not kept: the caller's
 // cursor stays before them.
 func (c *conn) write(frames [][]byte) int {
-	n, err := c.link.Write(frames)
+	taken := c.push(frames)
+	whole := taken
+	if taken > 0 && c.out.Cut() {
+		whole--
+	}
+	c.loop.gw.counts.Delivered.Add(uint64(whole))
+	return taken
+}
+
+// push is write for frames that are no events.
+func (c *conn) push(frames [][]byte) int {
+	taken, err := c.out.Push(frames)
 	if err != nil {
-		c.loop.drop(c, reasonClient)
-		return 0
-	}
-	for i, f := range frames {
-		if n >= len(f) {
-			n -= len(f)
-			continue
-		}
-		c.loop.gw.counts.Delivered.Add(uint64(i))
-		c.rest = f[n:]
+		c.loop.drop(c, tally.Client)
+	} else if c.out.Blocked() {
 		c.block()
-		return i + 1
 	}
-	c.loop.gw.counts.Delivered.Add(uint64(len(frames)))
-	return len(frames)
+	return taken
 }
 
 // sayOwn hands a frame of the socket's own to it, or keeps it until the socket takes it. frame is the caller's.
@@ -84,21 +117,18 @@ func (c *conn) sayOwn(frame []byte) {
 	if c.gone {
 		return
 	}
-	if c.blocked() {
-		if len(c.own)+len(frame) > maxOwn {
-			c.loop.drop(c, string(fault.SlowReader))
-			return
-		}
-		c.own = append(c.own, frame...)
-		return
+	was, most := c.out.Blocked(), maxOwn
+	if c.loop.gw.held.Load() > c.loop.gw.cfg.MaxBytes {
+		most = 0
 	}
-	n, err := c.link.Write([][]byte{frame})
-	if err != nil {
-		c.loop.drop(c, reasonClient)
-		return
-	}
-	if n < len(frame) {
-		c.own = append(c.own, frame[n:]...)
+	switch err := c.out.Say(frame, most); {
+	case errors.Is(err, outlet.ErrFull):
+		c.loop.drop(c, string(fault.SlowReader))
+	case err != nil:
+		c.loop.drop(c, tally.Client)
+	case was:
+		c.account()
+	case c.out.Blocked():
 		c.block()
 	}
 }
@@ -106,46 +136,26 @@ func (c *conn) sayOwn(frame []byte) {
 // block notes that bytes wait: the session falls behind where the room stands.
 func (c *conn) block() {
 	c.progress = c.loop.now
+	c.account()
 	if !c.behind && !c.closing {
-		c.behind = true
+		c.lag(true)
 		c.sess.Move(c.room.pos)
 		c.loop.gw.counts.Behind.Add(1)
-	}
-	if err := c.link.WatchWrites(true); err != nil {
-		c.loop.drop(c, reasonClient)
 	}
 }
 
 // flush writes what waits. It reports whether the socket has taken everything.
 func (c *conn) flush() bool {
-	if !c.blocked() {
-		return !c.gone
-	}
-	bufs := [][]byte{c.rest, c.own}
-	n, err := c.link.Write(bufs)
+	moved, err := c.out.Flush()
 	if err != nil {
-		c.loop.drop(c, reasonClient)
+		c.loop.drop(c, tally.Client)
 		return false
 	}
-	if n > 0 {
+	if moved {
 		c.progress = c.loop.now
+		c.account()
 	}
-	if n < len(c.rest) {
-		c.rest = c.rest[n:]
-		return false
-	}
-	n -= len(c.rest)
-	c.rest = nil
-	if n < len(c.own) {
-		c.own = append(c.own[:0], c.own[n:]...)
-		return false
-	}
-	c.own = nil
-	if err := c.link.WatchWrites(false); err != nil {
-		c.loop.drop(c, reasonClient)
-		return false
-	}
-	return true
+	return !c.gone && !c.out.Blocked()
 }
 
 // sayClose writes the close frame.
@@ -185,9 +195,6 @@ func (c *conn) Ended(err error) {
 	case errors.Is(err, os.ErrDeadlineExceeded): // of a stream's writer
 		c.loop.drop(c, string(fault.SlowReader))
 	default:
-		c.loop.drop(c, reasonClient)
+		c.loop.drop(c, tally.Client)
 	}
 }
-
-// reasonClient counts sockets that the client, or the network, ended.
-const reasonClient = "client"

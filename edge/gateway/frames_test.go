@@ -56,7 +56,7 @@ func TestFramesThatAreRefused(t *testing.T) {
 		w.member("alice", "c1")
 		c := w.open("alice")
 		for sent, want := range map[string]string{
-			`[]`: "invalid", `{`: "invalid", `{"type":"teapot","ref":"r"}`: "invalid", `{"type":"typing.start","ref":"r"}`: "unsupported",
+			`[]`: "invalid", `{`: "invalid", `{"type":"teapot","ref":"r"}`: "invalid", `{"type":"typing.start","channel_id":"c1","ref":"r"}`: "unsupported",
 			`{"type":"message.send","channel_id":"c*","client_msg_id":"m","body":"x"}`: "not_found",
 			`{"type":"message.edit","channel_id":"c1","body":"x"}`:                     "invalid",
 		} {

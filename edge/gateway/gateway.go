@@ -3,120 +3,67 @@ package gateway
 import (
 	"context"
 	"fmt"
-	"log/slog"
-	"runtime"
+	"net"
+	"net/http"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/canopychat/canopy/edge/courier"
+	"github.com/canopychat/canopy/edge/door"
+	"github.com/canopychat/canopy/edge/errand"
 	"github.com/canopychat/canopy/edge/fanout"
-	"github.com/canopychat/canopy/edge/wsconn"
+	"github.com/canopychat/canopy/edge/outlet"
+	"github.com/canopychat/canopy/edge/poll"
+	"github.com/canopychat/canopy/edge/tally"
 	"github.com/canopychat/canopy/schemas/chat"
-	"github.com/canopychat/canopy/schemas/event"
-	"github.com/canopychat/canopy/schemas/rpc"
+	"github.com/canopychat/canopy/schemas/fault"
+	"github.com/canopychat/canopy/schemas/token"
 )
-
-// Verifier says whose token it is. The error is Unauthenticated, or Unavailable when no key is at hand.
-type Verifier interface {
-	VerifyToken(ctx context.Context, token string) (chat.UserID, error)
-}
-
-// Directory says what a session starts from (schemas/rpc).
-type Directory interface {
-	Session(ctx context.Context, req rpc.SessionRequest) (rpc.SessionReply, error)
-}
-
-// Feeds are the live ends of workspaces' logs.
-type Feeds interface {
-	Acquire(ctx context.Context, place fanout.Place) (*fanout.Feed, error)
-	Release(f *fanout.Feed)
-}
-
-// Neighbours are what a gateway needs of others.
-type Neighbours struct {
-	Verifier  Verifier
-	Directory Directory
-	Feeds     Feeds
-	Submitter event.Submitter
-}
-
-// Config is what the operator says about a gateway. Zero values mean the defaults.
-type Config struct {
-	Loops          int           // loops; default one per core
-	Heartbeat      time.Duration // silence after which a client is pinged; default 30 s
-	StallTimeout   time.Duration // how long a socket may take no byte of what waits for it; default 3 min
-	DrainSpread    time.Duration // clients are told to come back at a random moment of this span; default 5 s
-	MaxSockets     int           // open at once; one more is refused as unavailable; default 100,000; < 0: no limit
-	MaxOpening     int           // being opened at once; default 1,024; < 0: no limit
-	MaxSending     int           // sends on their way to the log at once; default 8,192; < 0: no limit
-	AllowedOrigins []string      // of browsers' pages besides the gateway's own
-	Log            *slog.Logger
-}
-
-func (c Config) withDefaults() Config {
-	if c.Loops == 0 {
-		c.Loops = runtime.GOMAXPROCS(0)
-	}
-	if c.Heartbeat == 0 {
-		c.Heartbeat = 30 * time.Second
-	}
-	if c.StallTimeout == 0 {
-		c.StallTimeout = 3 * time.Minute
-	}
-	if c.DrainSpread == 0 {
-		c.DrainSpread = 5 * time.Second
-	}
-	c.MaxSockets = limit(c.MaxSockets, 100_000)
-	c.MaxOpening = limit(c.MaxOpening, 1024)
-	c.MaxSending = limit(c.MaxSending, 8192)
-	if c.Log == nil {
-		c.Log = slog.New(slog.DiscardHandler)
-	}
-	return c
-}
-
-// noLimit is a bound that nothing reaches.
-const noLimit = 1 << 30
-
-func limit(n, byDefault int) int {
-	switch {
-	case n == 0:
-		return byDefault
-	case n < 0:
-		return noLimit
-	}
-	return n
-}
 
 // Gateway serves sockets. It is an http.Handler for GET /socket.
 type Gateway struct {
 	// Immutable after New.
-	cfg   Config
-	to    Neighbours
-	rules wsconn.Rules
-	loops []*loop
+	cfg     Config
+	to      Neighbours
+	door    *door.Door
+	courier *courier.Courier
+	desk    *errand.Desk // for questions on behalf of sessions that are open
+	loops   []*loop
 
 	next     atomic.Uint32 // the loop of the next socket
 	sockets  atomic.Int64  // open, and those about to be
-	opening  atomic.Int64
-	sending  atomic.Int64
+	held     atomic.Int64  // bytes that wait for sockets, and of sends that wait for their turn
 	draining atomic.Bool
-	errands  chan struct{} // a token for each that is on its way: see attempt
-	counts   Counters
-
-	places sync.Map // chat.WorkspaceID → fanout.Place, as the directory last told
+	counts   tally.Gateway
 
 	mu      sync.Mutex
 	running context.Context // nil before Run and after it
 	work    sync.WaitGroup  // goroutines that a loop started: sends, pages, streams
 }
 
+const (
+	maxErrands    = 64 // on their way at once
+	errandTimeout = 10 * time.Second
+)
+
 // New makes a gateway. It opens what its loops need from the system, and starts nothing.
 func New(cfg Config, to Neighbours) (*Gateway, error) {
 	cfg = cfg.withDefaults()
-	g := &Gateway{
-		cfg: cfg, to: to, rules: wsconn.Rules{AllowedOrigins: cfg.AllowedOrigins}, errands: make(chan struct{}, maxErrands),
+	g := &Gateway{cfg: cfg, to: to, desk: errand.NewDesk(maxErrands, errandTimeout)}
+	g.courier = courier.New(
+		courier.Config{MaxSends: cfg.MaxSending, MaxBytes: cfg.MaxSendingBytes, Timeout: cfg.SendTimeout},
+		courier.Neighbours{Directory: to.Directory, Submitter: to.Submitter, Tracer: to.Tracer, Acked: to.Acked},
+	)
+	outside := door.Neighbours{Verifier: to.Verifier, Directory: to.Directory, Feeds: to.Feeds, House: g}
+	if to.Gate != nil {
+		outside.Addresses = to.Gate
 	}
+	g.door = door.New(door.Config{
+		AllowedOrigins: cfg.AllowedOrigins, TrustedProxies: cfg.TrustedProxies,
+		AdmitRate: cfg.Admit.PerSecond, AdmitBurst: int(cfg.Admit.Burst), Remembered: cfg.Remembered, Log: cfg.Log,
+	}, outside)
+	g.door.Refused = func(k fault.Kind) { g.counts.Refused.Add(string(k), 1) }
 	for i := range cfg.Loops {
 		l, err := newLoop(g, i)
 		if err != nil {
@@ -129,6 +76,9 @@ func New(cfg Config, to Neighbours) (*Gateway, error) {
 	}
 	return g, nil
 }
+
+// ServeHTTP answers GET /socket: with 101 and a session, or with a problem.
+func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) { g.door.ServeHTTP(w, r) }
 
 // Run serves until ctx ends; then it closes what is still open, and returns when everything has ended. Call
 // Drain first, so that clients hear of it.
@@ -160,7 +110,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 	g.mu.Unlock()
 	stop()
 	for _, l := range g.loops {
-		l.post(l.stop)
+		l.post(l.mail.Close)
 	}
 	loops.Wait()
 	g.work.Wait()
@@ -188,6 +138,56 @@ func (g *Gateway) begin(work func(ctx context.Context)) bool {
 	return true
 }
 
+// Room is door.House: it says why no socket is opened now. Past nine tenths of what may be held or sent, those that are
+// open have the rest for themselves.
+func (g *Gateway) Room(opening int64) error {
+	switch {
+	case g.draining.Load():
+		return errMoving()
+	case opening > int64(g.cfg.MaxOpening):
+		return fault.New(fault.Unavailable, "too many sockets are being opened").After(busyPause)
+	case g.sockets.Load()+opening > int64(g.cfg.MaxSockets):
+		return fault.New(fault.Unavailable, "this gateway is full").After(5 * busyPause)
+	case g.crowded():
+		return fault.New(fault.Unavailable, "this gateway has too much to do").After(5 * busyPause)
+	}
+	return nil
+}
+
+// crowded reports whether a bound is nearly reached: nothing new begins.
+func (g *Gateway) crowded() bool {
+	return g.courier.Crowded() || g.held.Load() > g.cfg.MaxBytes-g.cfg.MaxBytes/10
+}
+
+func errMoving() error {
+	return fault.New(fault.Moving, "this gateway is going away; connect again with your cursor").After(busyPause)
+}
+
+// Enter is door.House: it takes over a connection whose session has been opened.
+func (g *Gateway) Enter(from net.Conn, o door.Opened) {
+	l := g.loops[g.next.Add(1)%uint32(len(g.loops))]
+	c := &conn{loop: l, id: chat.SessionID(newID()), out: outlet.Outlet{Link: poll.Take(from, g.cfg.StallTimeout)}}
+	g.sockets.Add(1)
+	if !l.post(func() { l.add(c, o) }) {
+		g.turnAway(c.out.Link, o.Feed)
+	}
+}
+
+// turnAway closes a socket that was counted, and gives its feed back.
+func (g *Gateway) turnAway(to poll.Link, f *fanout.Feed) {
+	to.Close()
+	g.to.Feeds.Release(f)
+	g.sockets.Add(-1)
+}
+
+// SignOut closes the sockets of a sign-in that has ended. The Verifier must know of its end already: then a socket that is
+// being opened is closed too.
+func (g *Gateway) SignOut(id token.SignInID) {
+	for _, l := range g.loops {
+		l.mail.End(id)
+	}
+}
+
 // drainPoll is how often Drain looks whether the sockets have gone.
 const drainPoll = 20 * time.Millisecond
 
@@ -199,7 +199,7 @@ func (g *Gateway) Drain(ctx context.Context) {
 	for _, l := range g.loops {
 		l.post(l.sayMoving)
 	}
-	settled := func() bool { return g.sending.Load() == 0 }
+	settled := func() bool { return g.courier.Booked() == 0 }
 	gone := func() bool { return g.sockets.Load() == 0 }
 	g.await(ctx, settled)
 	for _, l := range g.loops {
@@ -220,6 +220,19 @@ func (g *Gateway) await(ctx context.Context, ready func() bool) {
 	}
 }
 
+// Load is what a gateway has now.
+type Load struct {
+	Sockets      int
+	Sending      int   // sends on their way to the log
+	SendingBytes int64 // that these hold
+	HeldBytes    int64 // that wait for sockets, and of sends that wait for their turn
+}
+
+// Load says how full the gateway is.
+func (g *Gateway) Load() Load {
+	return Load{Sockets: g.Sockets(), Sending: g.courier.Booked(), SendingBytes: g.courier.Bytes(), HeldBytes: g.held.Load()}
+}
+
 // Sockets is how many are open.
 func (g *Gateway) Sockets() int { return int(g.sockets.Load()) }
 
@@ -227,31 +240,7 @@ func (g *Gateway) Sockets() int { return int(g.sockets.Load()) }
 func (g *Gateway) Draining() bool { return g.draining.Load() }
 
 // Counters says what the gateway did since it began.
-func (g *Gateway) Counters() *Counters { return &g.counts }
+func (g *Gateway) Counters() *tally.Gateway { return &g.counts }
 
-// Counters are totals since the start.
-type Counters struct {
-	Opened     atomic.Uint64 // sockets
-	Delivered  atomic.Uint64 // frames of events handed to sockets whole
-	Behind     atomic.Uint64 // times that a socket would take no more and its session fell behind
-	Pages      atomic.Uint64 // pages of the log read for sessions behind the ring
-	Resyncs    atomic.Uint64
-	SendsTaken atomic.Uint64
-	closed     sync.Map // fault.Kind → *atomic.Uint64: sockets closed by us, by reason
-}
-
-// noteClosed counts a socket that we closed.
-func (c *Counters) noteClosed(reason string) {
-	n, _ := c.closed.LoadOrStore(reason, new(atomic.Uint64))
-	n.(*atomic.Uint64).Add(1)
-}
-
-// Closed is how many sockets were closed, by reason: a fault.Kind, or "client" when the client went.
-func (c *Counters) Closed() map[string]uint64 {
-	by := make(map[string]uint64)
-	c.closed.Range(func(reason, n any) bool {
-		by[reason.(string)] = n.(*atomic.Uint64).Load()
-		return true
-	})
-	return by
-}
+// Door says what was done before there was a socket.
+func (g *Gateway) Door() *door.Counts { return g.door.Counts() }

@@ -12,6 +12,7 @@ import (
 	"github.com/canopychat/canopy/schemas/event"
 	"github.com/canopychat/canopy/schemas/fault"
 	"github.com/canopychat/canopy/schemas/rpc"
+	"github.com/canopychat/canopy/schemas/token"
 	"github.com/canopychat/canopy/streams"
 	"github.com/canopychat/canopy/streams/bus"
 )
@@ -37,11 +38,15 @@ type hub struct {
 	behind   func(user chat.UserID) // called before the Directory answers
 	people   map[chat.UserID]chat.Role
 	tenures  map[chat.UserID][]rpc.Tenure
-	epoch    chat.Epoch // that the Directory tells
-	asked    int        // questions to the Directory
+	epoch    chat.Epoch             // that the Directory tells
+	asked    int                    // questions to the Directory
+	sizes    map[chat.ChannelID]int // that the Directory tells of channels; others are 1
 	sent     []event.Change
 	hold     chan struct{} // when set, submits wait for a token or for its close
 	refusal  error         // of submits
+	tickets  map[string]string
+	revoked  map[token.SignInID]bool
+	verified func() // called when a token was found good; set before the gateway runs
 	inSubmit int
 }
 
@@ -54,7 +59,7 @@ type stored struct {
 func newHub() *hub {
 	return &hub{
 		subs: map[int]bus.FanSubscription{}, first: 1, last: map[string]chat.Seq{}, people: map[chat.UserID]chat.Role{},
-		tenures: map[chat.UserID][]rpc.Tenure{}, epoch: epoch,
+		tenures: map[chat.UserID][]rpc.Tenure{}, epoch: epoch, tickets: map[string]string{}, revoked: map[token.SignInID]bool{},
 	}
 }
 
@@ -104,7 +109,7 @@ func (h *hub) put(e event.Event) chat.Seq {
 // record keeps the tenures, under mu.
 func (h *hub) record(e event.Event, seq chat.Seq) {
 	switch {
-	case e.Kind == event.MemberJoined && e.ChannelID == "":
+	case (e.Kind == event.MemberJoined || e.Kind == event.MemberUpdated) && e.ChannelID == "":
 		h.people[e.UserID] = e.Role
 	case e.Kind == event.MemberLeft && e.ChannelID == "":
 		delete(h.people, e.UserID)
@@ -244,13 +249,36 @@ func (h *hub) WatchSignals(ctx context.Context, _ func(bus.Signal)) error {
 	return nil
 }
 
-// VerifyToken is of gateway.Verifier: a token is the id of its user.
-func (h *hub) VerifyToken(_ context.Context, token string) (chat.UserID, error) {
-	id, err := chat.ParseUserID(token)
-	if err != nil {
-		return "", fault.New(fault.Unauthenticated, "sign in again")
+// VerifyToken is of door.Verifier: a token is the id of its user, with the id of a sign-in after a dash, or without.
+func (h *hub) VerifyToken(_ context.Context, raw string) (token.Claims, error) {
+	user, signIn, _ := strings.Cut(raw, "-")
+	id, err := chat.ParseUserID(user)
+	if err != nil || h.Revoked(token.SignInID(signIn)) {
+		return token.Claims{}, fault.New(fault.Unauthenticated, "sign in again")
 	}
-	return id, nil
+	if h.verified != nil {
+		h.verified()
+	}
+	return token.Claims{UserID: id, SignInID: token.SignInID(signIn)}, nil
+}
+
+// Redeem is of door.Verifier: each ticket is taken once.
+func (h *hub) Redeem(ctx context.Context, ticket string) (token.Claims, error) {
+	h.mu.Lock()
+	raw, ok := h.tickets[ticket]
+	delete(h.tickets, ticket)
+	h.mu.Unlock()
+	if !ok {
+		return token.Claims{}, fault.New(fault.Unauthenticated, "the ticket was used, or is too old")
+	}
+	return h.VerifyToken(ctx, raw)
+}
+
+// Revoked is of door.Verifier.
+func (h *hub) Revoked(id token.SignInID) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.revoked[id]
 }
 
 // Session is of gateway.Directory.
@@ -274,6 +302,7 @@ func (h *hub) Session(_ context.Context, req rpc.SessionRequest) (rpc.SessionRep
 	reply := rpc.SessionReply{WorkspaceID: ws, Shard: int(shard), Epoch: h.epoch, Role: role}
 	for _, t := range h.tenures[req.UserID] {
 		if t.LeftSeq == 0 || req.Since != 0 && t.LeftSeq >= req.Since {
+			t.Members = max(1, h.sizes[t.ChannelID])
 			reply.Tenures = append(reply.Tenures, t)
 		}
 	}

@@ -4,14 +4,18 @@ import (
 	"context"
 	"log/slog"
 	"math/rand/v2"
-	"sync"
 	"time"
 
+	"github.com/google/uuid"
+
+	"github.com/canopychat/canopy/edge/door"
 	"github.com/canopychat/canopy/edge/fanout"
+	"github.com/canopychat/canopy/edge/mailbox"
 	"github.com/canopychat/canopy/edge/poll"
 	"github.com/canopychat/canopy/edge/session"
 	"github.com/canopychat/canopy/schemas/chat"
 	"github.com/canopychat/canopy/schemas/fault"
+	"github.com/canopychat/canopy/schemas/token"
 	"github.com/canopychat/canopy/schemas/wire"
 )
 
@@ -24,6 +28,7 @@ const (
 	gatherOver  = 64                   // sockets of a room from which on a wait costs less than the writes it saves
 	gatherEach  = 2 * time.Microsecond // a socket of the room: half of what a write to it costs (ops/bench), so a wait is at most half a turn
 	gatherMax   = 4 * time.Millisecond
+	busyPause   = time.Second // when what was refused is worth trying again
 )
 
 // loop owns a share of the sockets: nothing else touches them after they are added, so a session has no lock.
@@ -33,20 +38,20 @@ type loop struct {
 	log  *slog.Logger
 	poll *poll.Poller
 
-	mu    sync.Mutex
-	inbox []func()                  // what others want done; bounded by sockets being opened, sends and pages on their way
-	woken map[*fanout.Feed]struct{} // feeds that have moved on
-	over  bool                      // nothing is taken any more
+	mail mailbox.Mailbox[*fanout.Feed, token.SignInID] // of feeds that moved on, and of sign-ins that ended
 
 	// Owned by the loop's goroutine.
+	born    time.Time
 	now     time.Time // of this turn, on the loop's clock: see pass
 	turned  time.Time // when this turn began
 	conns   map[*conn]struct{}
 	closing map[*conn]struct{} // those that wait for the client's close
 	rooms   map[*fanout.Feed]*room
+	newest  map[chat.WorkspaceID]*room // of a workspace; more than one while it moves
 	wheel   [wheelSlots]map[*conn]struct{}
 	slot    int // of the wheel, looked at next
 	turn    uint32
+	pause   time.Duration // while a client is heard that sends too much: until it may again
 	scratch scratch
 }
 
@@ -60,15 +65,17 @@ type scratch struct {
 func newLoop(g *Gateway, i int) (*loop, error) {
 	l := &loop{
 		gw: g, log: g.cfg.Log.With("loop", i),
-		woken: make(map[*fanout.Feed]struct{}), conns: make(map[*conn]struct{}), closing: make(map[*conn]struct{}),
-		rooms: make(map[*fanout.Feed]*room), now: time.Now(),
+		conns: make(map[*conn]struct{}), closing: make(map[*conn]struct{}),
+		rooms: make(map[*fanout.Feed]*room), newest: make(map[chat.WorkspaceID]*room), now: time.Now(),
 	}
-	l.turned = l.now
+	l.turned, l.born = l.now, l.now
 	for s := range l.wheel {
 		l.wheel[s] = make(map[*conn]struct{})
 	}
 	var err error
-	l.poll, err = poll.New()
+	if l.poll, err = poll.New(); err == nil {
+		l.mail.Wake = l.poll.Wake
+	}
 	return l, err
 }
 
@@ -82,39 +89,18 @@ func (l *loop) Post(fn func()) bool { return l.post(fn) }
 func (l *loop) Begin(work func(ctx context.Context)) bool { return l.gw.begin(work) }
 
 // Wake is fanout.Watcher: a feed has moved on.
-func (l *loop) Wake(f *fanout.Feed) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.over {
-		return
-	}
-	l.woken[f] = struct{}{}
-	if len(l.woken) == 1 {
-		l.poll.Wake()
-	}
-}
+func (l *loop) Wake(f *fanout.Feed) { l.mail.Note(f) }
 
 // post has fn run by the loop. It is false when the loop has ended: then fn never runs.
-func (l *loop) post(fn func()) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.over {
-		return false
-	}
-	l.inbox = append(l.inbox, fn)
-	if len(l.inbox) == 1 {
-		l.poll.Wake()
-	}
-	return true
-}
+func (l *loop) post(fn func()) bool { return l.mail.Post(fn) }
 
 // run is the loop. It returns when stop has run, with every socket closed.
 func (l *loop) run() {
 	defer l.poll.Close()
-	for !l.ended() {
+	for !l.mail.Closed() {
 		if err := l.poll.Wait(); err != nil {
 			l.log.Error("waiting for sockets failed; they are closed", "err", err)
-			l.stop()
+			l.mail.Close()
 			break
 		}
 		l.pass(time.Now())
@@ -134,63 +120,73 @@ func (l *loop) pass(now time.Time) {
 	l.turned = now
 }
 
-// ended reports whether stop has run.
-func (l *loop) ended() bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.over
-}
-
 // work does what others asked for, and moves the rooms whose feeds moved.
 func (l *loop) work() {
-	l.mu.Lock()
-	inbox := l.inbox
-	l.inbox = nil
-	var woken map[*fanout.Feed]struct{}
-	if len(l.woken) > 0 { // or the map stays theirs who wake
-		woken, l.woken = l.woken, make(map[*fanout.Feed]struct{}, len(l.woken))
-	}
-	l.mu.Unlock()
-	for _, fn := range inbox {
+	mail := l.mail.Take()
+	for _, fn := range mail.Posts {
 		fn()
 	}
-	for f := range woken {
+	if len(mail.Ended) > 0 { // however many ended, the sockets are looked at once
+		for c := range l.conns {
+			if _, is := mail.Ended[c.signIn]; is {
+				l.close(c, fault.Unauthenticated, signedOut)
+			}
+		}
+	}
+	for f := range mail.Moved {
 		if r := l.rooms[f]; r != nil && !r.gathers() && r.advance() {
 			l.Wake(f) // there is more: the other rooms and sockets have their turn first
 		}
 	}
 }
 
+// signedOut is what clients read whose sign-in has ended.
+const signedOut = "signed out; sign in again"
+
 // add takes over a socket whose session has been opened, and says hello.
-func (l *loop) add(c *conn, o opened) {
-	c.loop, c.heard, c.progress = l, l.now, l.now
-	if err := c.link.Attach(l, c); err != nil {
+func (l *loop) add(c *conn, o door.Opened) {
+	c.loop, c.signIn, c.heard, c.progress = l, o.SignInID, l.now, l.now
+	if err := c.out.Link.Attach(l, c); err != nil {
 		l.log.Error("could not watch a socket", "err", err)
 		c.gone = true // the link may tell of its end
-		l.gw.turnAway(c.link, o.feed)
+		l.gw.turnAway(c.out.Link, o.Feed)
 		return
 	}
 	l.conns[c] = struct{}{}
 	c.slot = rand.IntN(wheelSlots)
 	l.wheel[c.slot][c] = struct{}{}
 	l.gw.counts.Opened.Add(1)
-	r := l.rooms[o.feed]
+	if o.Resumed {
+		l.gw.counts.Resumed.Add(1)
+	}
+	r := l.rooms[o.Feed]
 	if r == nil {
-		r = newRoom(l, o.feed)
+		r = newRoom(l, o.Feed)
 	}
 	r.enter(c, o)
-	l.rooms[o.feed] = r // also one that was there: its last socket may have gone while it moved
+	l.rooms[o.Feed] = r // also one that was there: its last socket may have gone while it moved
+	l.newest[o.Feed.Place().WorkspaceID] = r
+	l.connected(c)
+	if l.gw.to.Verifier.Revoked(c.signIn) { // since the door looked; what ends later comes by signOut
+		l.close(c, fault.Unauthenticated, signedOut)
+		return
+	}
+	l.welcome(c, o)
+}
+
+// welcome says hello, and begins with what the client missed.
+func (l *loop) welcome(c *conn, o door.Opened) {
 	l.say(c, func(dst []byte) []byte {
 		return wire.AppendHello(dst, wire.Hello{
-			SessionID: c.id, UserID: c.sess.UserID, WorkspaceID: o.feed.Place().WorkspaceID, Epoch: o.feed.Place().Epoch,
-			Head: o.head, Resumed: o.resumed, Heartbeat: l.gw.cfg.Heartbeat,
+			SessionID: c.id, UserID: c.sess.UserID, WorkspaceID: o.Feed.Place().WorkspaceID, Epoch: o.Feed.Place().Epoch,
+			Head: o.Head, Resumed: o.Resumed, Heartbeat: l.gw.cfg.Heartbeat,
 		})
 	})
-	if o.resync != "" {
-		l.resync(c, o.resync, o.head)
+	if o.Resync != "" {
+		l.resync(c, o.Resync, o.Head)
 	}
-	if len(o.early) > 0 && !c.gone {
-		l.feed(c, o.early)
+	if len(o.Early) > 0 && !c.gone {
+		l.feed(c, o.Early)
 	}
 	if !c.gone {
 		l.pump(c)
@@ -208,16 +204,22 @@ func (l *loop) drop(c *conn, reason string) {
 	}
 	c.gone = true
 	c.away.Store(true)
-	l.gw.counts.noteClosed(reason)
+	c.lag(false)
+	c.account()
+	l.gw.counts.ClosedBy.Add(reason, 1)
 	delete(l.conns, c)
 	delete(l.closing, c)
 	delete(l.wheel[c.slot], c)
 	r := c.room
 	r.leave(c)
+	l.disconnected(c)
 	if len(r.conns) == 0 {
 		delete(l.rooms, r.feed)
+		if ws := r.feed.Place().WorkspaceID; l.newest[ws] == r {
+			delete(l.newest, ws)
+		}
 	}
-	l.gw.turnAway(c.link, r.feed)
+	l.gw.turnAway(c.out.Link, r.feed)
 }
 
 // close ends a conversation because of kind: the client is told, and has closeGrace to read it.
@@ -230,12 +232,14 @@ func (l *loop) hangUp(c *conn, code int, reason, counted string) {
 	if c.gone || c.closing {
 		return
 	}
-	c.closing, c.behind = true, false
+	c.closing = true
+	c.lag(false)
+	c.moved.Add(1) // what of a burst has not gone does not go
 	c.closedFor, c.heard = counted, l.now
 	l.closing[c] = struct{}{}
 	c.sayClose(code, reason)
-	if !c.gone && !c.blocked() {
-		c.link.ShutdownWrites()
+	if !c.gone && !c.out.Blocked() {
+		c.out.Link.ShutdownWrites()
 	}
 }
 
@@ -257,7 +261,7 @@ func (l *loop) check(c *conn) {
 		if l.now.Sub(c.heard) >= closeGrace {
 			l.drop(c, c.closedFor)
 		}
-	case c.blocked():
+	case c.out.Blocked():
 		// A full socket cannot be pinged; TCP says whether anybody is there.
 		if l.now.Sub(c.progress) >= l.gw.cfg.StallTimeout {
 			l.drop(c, string(fault.SlowReader))
@@ -295,15 +299,11 @@ func (l *loop) closeMoving() {
 	}
 }
 
-// stop ends the loop, after this turn.
-func (l *loop) stop() {
-	l.mu.Lock()
-	l.over = true
-	l.mu.Unlock()
-}
-
 // resync tells a session that it was not given everything up to head, and puts it there.
 func (l *loop) resync(c *conn, reason wire.ResyncReason, head chat.Seq) {
 	l.gw.counts.Resyncs.Add(1)
+	l.gw.counts.ResyncsBy.Add(string(reason), 1)
 	l.say(c, func(dst []byte) []byte { return wire.AppendResync(dst, reason, head) })
 }
+
+func newID() string { return chat.IDFromBytes(uuid.Must(uuid.NewV7())) }

@@ -41,7 +41,7 @@ func TestRefusals(t *testing.T) {
 		w.member("alice", "c1")
 		w.refused(w.request(""), 401, "unauthenticated", false)
 		w.refused(w.request("", "Authorization: Bearer NOT-A-TOKEN"), 401, "unauthenticated", false)
-		w.refused(w.request("ticket=x"), 501, "unsupported", false)
+		w.refused(w.request("ticket=x"), 401, "unauthenticated", false)
 		w.refused(w.request("", bearer, "Origin: https://evil.example"), 403, "forbidden", false)
 		w.refused(w.request("", bearer, "Origin: https://chat.example.evil.example"), 403, "forbidden", false)
 		w.refused(w.request("", bearer, "Origin: null"), 403, "forbidden", false)

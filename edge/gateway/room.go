@@ -1,8 +1,10 @@
 package gateway
 
 import (
+	"slices"
 	"time"
 
+	"github.com/canopychat/canopy/edge/door"
 	"github.com/canopychat/canopy/edge/fanout"
 	"github.com/canopychat/canopy/edge/session"
 	"github.com/canopychat/canopy/schemas/chat"
@@ -12,18 +14,20 @@ import (
 
 // room is one workspace on one loop: its sessions, by the channels they are in. It belongs to the loop.
 //
-// Invariants: a live session has been given everything up to pos that it may see. members[n] holds a conn just
+// Invariants: a live session has been given everything up to pos that it may see. members at n holds a conn just
 // when its session is in channel n at its own cursor; one that is behind is there for its own position, and is
 // passed over.
 type room struct {
 	loop       *loop
 	feed       *fanout.Feed
 	pos        chat.Seq
+	left       uint32 // counts who left a channel or the workspace
 	generation uint32
 	due        time.Time // while gathering: when what has come is taken; otherwise zero
 	several    bool      // the last turn took more than one entry
 	channels   *session.Channels
-	members    [][]*conn // by session.Number
+	members    session.Roster[session.Number, *conn]
+	watchers   session.Roster[chat.UserID, *conn] // who asked for a user's presence
 	conns      map[*conn]struct{}
 }
 
@@ -36,10 +40,10 @@ func newRoom(l *loop, f *fanout.Feed) *room {
 }
 
 // enter takes in a socket. Its session is behind until it has read on to the room's position.
-func (r *room) enter(c *conn, o opened) {
+func (r *room) enter(c *conn, o door.Opened) {
 	c.room = r
 	r.feed.Watch(r.loop)
-	for r.pos < o.head && r.advance() { // the room must not be before the position that the session starts from
+	for r.pos < o.Head && r.advance() { // the room must not be before the position that the session starts from
 	}
 	r.conns[c] = struct{}{} // not before: without its session the socket must not be shown anything
 	r.place(c, o)
@@ -49,19 +53,24 @@ func (r *room) enter(c *conn, o opened) {
 }
 
 // place puts a session where its snapshot says.
-func (r *room) place(c *conn, o opened) {
-	tenures := make([]session.Tenure, 0, len(o.tenures))
-	for _, t := range o.tenures {
-		n := r.channels.Learn(session.Channel{ID: t.ChannelID, Type: t.Type, Archived: t.Archived, AsOf: o.head})
+func (r *room) place(c *conn, o door.Opened) {
+	tenures := make([]session.Tenure, 0, len(o.Tenures))
+	for _, t := range o.Tenures {
+		n := r.channels.Number(t.ChannelID)
+		if t.Type != "" {
+			r.channels.Learn(session.Channel{ID: t.ChannelID, Type: t.Type, Archived: t.Archived, AsOf: o.Head, Members: t.Members})
+		}
 		tenures = append(tenures, session.Tenure{Channel: n, Tenure: chat.Tenure{
 			ChannelID: t.ChannelID, JoinedSeq: t.JoinedSeq, LeftSeq: t.LeftSeq,
 		}})
 	}
-	c.sess = session.Start(o.userID, o.role, o.start, tenures)
+	c.sess = session.Start(o.UserID, o.Role, o.Start, tenures)
 	for _, n := range c.sess.Channels() {
-		r.join(c, n)
+		r.members.Join(n, c)
 	}
-	c.behind, c.ahead, c.member = true, nil, o.head
+	c.lag(true)
+	c.ahead, c.member, c.role, c.roleAt = nil, o.Head, o.Role, o.Head
+	r.forgetGuest(c)
 	now := make(map[session.Number]bool, len(tenures)) // of a channel's tenures at most one lasts
 	for _, t := range tenures {
 		now[t.Channel] = now[t.Channel] || t.LeftSeq == 0
@@ -84,29 +93,11 @@ func (c *conn) expect(n session.Number, in bool) {
 // leave takes a socket out.
 func (r *room) leave(c *conn) {
 	for _, n := range c.sess.Channels() {
-		r.part(c, n)
+		r.members.Part(n, c)
 	}
+	r.watch(c, nil)
 	delete(r.conns, c)
 	r.feed.Unwatch(r.loop)
-}
-
-func (r *room) join(c *conn, n session.Number) {
-	for int(n) >= len(r.members) {
-		r.members = append(r.members, nil)
-	}
-	r.members[n] = append(r.members[n], c)
-}
-
-func (r *room) part(c *conn, n session.Number) {
-	list := r.members[n]
-	for i, other := range list {
-		if other == c {
-			last := len(list) - 1
-			list[i], list[last] = list[last], nil
-			r.members[n] = list[:last]
-			return
-		}
-	}
 }
 
 // gathers reports whether what has come waits for what comes right after it. Where a turn took several entries at
@@ -166,6 +157,7 @@ func (r *room) advance() (more bool) {
 // begin starts a new generation: what was missed cannot be shown in order, so every session resyncs.
 func (r *room) begin(reach fanout.Reach) {
 	r.generation, r.pos = reach.Generation, reach.Head
+	r.left++ // it may be
 	for c := range r.conns {
 		r.reopen(c, reopenGap)
 	}
@@ -173,15 +165,17 @@ func (r *room) begin(reach fanout.Reach) {
 
 // overrun happens when more came between two turns than the ring holds: everybody reads pages of the log.
 func (r *room) overrun(reach fanout.Reach) {
+	r.left++ // as above
 	for c := range r.conns {
 		if c.live() {
-			c.behind = true
+			c.lag(true)
 			c.sess.Move(r.pos)
 			r.loop.gw.counts.Behind.Add(1)
 		}
 	}
 	r.pos = reach.Head
 	for c := range r.conns {
+		r.forgetGuest(c)
 		r.loop.pump(c)
 	}
 }
@@ -196,7 +190,7 @@ func (r *room) fan(run []*fanout.Entry) {
 		}
 	}
 	n, known := r.channels.Lookup(run[0].ChannelID)
-	if !known || int(n) >= len(r.members) {
+	if !known {
 		return
 	}
 	s.frames = s.frames[:0]
@@ -204,11 +198,26 @@ func (r *room) fan(run []*fanout.Entry) {
 		s.frames = append(s.frames, e.Frame)
 	}
 	// Backwards: a socket that fails takes itself out of the list, and the last one takes its place.
-	for i := len(r.members[n]) - 1; i >= 0; i-- {
-		if c := r.members[n][i]; c.live() {
+	first := true
+	for _, c := range slices.Backward(r.members.At(n)) {
+		if c.live() {
 			if taken := c.write(s.frames); c.behind && taken > 0 {
 				c.sess.Move(run[taken-1].Seq)
 			}
+			if first {
+				first = false
+				r.observe(run)
+			}
+		}
+	}
+}
+
+// observe tells how old entries are that have just gone to the first socket.
+func (r *room) observe(run []*fanout.Entry) {
+	if tell := r.loop.gw.to.Delivered; tell != nil {
+		now := time.Now()
+		for _, e := range run {
+			tell(max(0, now.Sub(e.At)))
 		}
 	}
 }
@@ -220,10 +229,10 @@ func (r *room) fanMixed(run []*fanout.Entry) {
 	s.dirty = s.dirty[:0]
 	for _, e := range run {
 		n, known := r.channels.Lookup(e.ChannelID)
-		if !known || int(n) >= len(r.members) {
+		if !known {
 			continue
 		}
-		for _, c := range r.members[n] {
+		for _, c := range r.members.At(n) {
 			if c.turn != r.loop.turn && c.live() {
 				c.turn = r.loop.turn
 				s.dirty = append(s.dirty, c)
@@ -233,6 +242,9 @@ func (r *room) fanMixed(run []*fanout.Entry) {
 	for i, c := range s.dirty {
 		s.dirty[i] = nil
 		r.give(c, run)
+		if i == 0 {
+			r.observe(run)
+		}
 	}
 }
 
@@ -252,7 +264,7 @@ func (r *room) give(c *conn, run []*fanout.Entry) {
 		if c.gone {
 			return
 		}
-		if c.blocked() {
+		if c.out.Blocked() {
 			c.sess.Move(last[taken-1])
 			return
 		}
@@ -266,10 +278,12 @@ func (r *room) give(c *conn, run []*fanout.Entry) {
 func (r *room) change(e *fanout.Entry) {
 	r.channels.Note(e)
 	n := r.numberOf(e)
+	r.unwatch(e)
 	for c := range r.conns {
 		if e.Event.Channel != nil || e.Event.UserID == c.sess.UserID {
 			c.moved.Add(1)
 		}
+		r.noteRole(c, e)
 		switch {
 		case c.gone || c.closing:
 		case c.behind:
@@ -277,6 +291,20 @@ func (r *room) change(e *fanout.Entry) {
 		default:
 			r.show(c, e, n)
 		}
+		if e.ChannelID != "" && e.Event.UserID == c.sess.UserID {
+			r.loop.tellChannels(c)
+			if e.Event.Kind == event.MemberLeft {
+				r.forgetGuest(c)
+			}
+		}
+	}
+}
+
+// noteRole takes what an entry says of the user's role, unless something newer is known.
+func (r *room) noteRole(c *conn, e *fanout.Entry) {
+	if role := session.NewRole(e, c.sess.UserID); role != "" && e.Seq > c.roleAt {
+		c.role, c.roleAt = role, e.Seq
+		r.forgetGuest(c)
 	}
 }
 
@@ -308,9 +336,9 @@ func (r *room) show(c *conn, e *fanout.Entry, n session.Number) {
 	seen, effect := c.sess.Read(e, n)
 	switch effect {
 	case session.Joins:
-		r.join(c, n)
+		r.members.Join(n, c)
 	case session.Leaves:
-		r.part(c, n)
+		r.members.Part(n, c)
 	case session.Nothing, session.Ends:
 	}
 	if seen {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/canopychat/canopy/edge/fanout"
 	"github.com/canopychat/canopy/edge/gateway"
+	"github.com/canopychat/canopy/edge/session"
 	"github.com/canopychat/canopy/schemas/chat"
 )
 
@@ -111,7 +112,7 @@ func TestASlowReaderCostsLittle(t *testing.T) {
 }
 
 func TestOneWhoDoesNotReadItsAnswers(t *testing.T) {
-	on(t, options{}, func(t *testing.T, w *world) {
+	on(t, options{gw: gateway.Config{Frames: session.Pace{PerSecond: -1}, Bytes: session.Pace{PerSecond: -1}}}, func(t *testing.T, w *world) {
 		w.member("alice", "c1", "c2")
 		c, _ := w.stuck("alice")
 		go func() {

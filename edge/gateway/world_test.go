@@ -70,6 +70,7 @@ type options struct {
 	driver driver
 	gw     gateway.Config
 	ring   fanout.Config
+	to     func(h *hub, n *gateway.Neighbours) // more of them, before the gateway is made
 }
 
 // on runs a test on every driver.
@@ -99,7 +100,11 @@ func start(t testing.TB, o options) *world {
 	w := &world{hub: newHub(), t: t, driver: o.driver}
 	w.feeds = &feeds{Feeds: fanout.New(w.hub, w.hub, o.ring)}
 	var err error
-	w.gw, err = gateway.New(o.gw, gateway.Neighbours{Verifier: w.hub, Directory: w.hub, Feeds: w.feeds, Submitter: w.hub})
+	to := gateway.Neighbours{Verifier: w.hub, Directory: w.hub, Feeds: w.feeds, Submitter: w.hub}
+	if o.to != nil {
+		o.to(w.hub, &to)
+	}
+	w.gw, err = gateway.New(o.gw, to)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -118,6 +123,9 @@ func start(t testing.TB, o options) *world {
 		stopServer()
 		if n := w.gw.Sockets(); n != 0 {
 			t.Errorf("%d sockets are counted after the end", n)
+		}
+		if l, behind := w.gw.Load(), w.gw.Counters().BehindNow.Load(); l != (gateway.Load{}) || behind != 0 {
+			t.Errorf("after the end %+v are counted, and %d behind", l, behind)
 		}
 		if n := w.feeds.balance(); n != 0 {
 			t.Errorf("%d feeds were not given back", n)

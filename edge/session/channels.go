@@ -22,7 +22,13 @@ type Channel struct {
 	Type     chat.ChannelType // empty: not known, so it is nobody's to find
 	Archived bool
 	AsOf     chat.Seq // every event up to it is in this; later ones may be
+	Members  int      // roughly: what a snapshot said, and who came and went after it
+
+	counted chat.Seq // Members has the member events up to it
 }
+
+// Quiet reports whether the channel is too large for typing and presence.
+func (c Channel) Quiet() bool { return c.Members > chat.BroadcastMembers }
 
 // NewChannels knows no channel.
 func NewChannels() *Channels { return &Channels{numbers: make(map[chat.ChannelID]Number)} }
@@ -53,23 +59,57 @@ func (c *Channels) Len() int { return len(c.known) }
 // Learn notes what a session's snapshot says of a channel, unless something newer is known.
 func (c *Channels) Learn(ch Channel) Number {
 	n := c.Number(ch.ID)
-	if ch.AsOf >= c.known[n].AsOf {
-		c.known[n] = ch
+	old := c.known[n]
+	if ch.AsOf < old.AsOf {
+		return n
 	}
+	if ch.counted = ch.AsOf; old.counted > ch.AsOf {
+		ch.Members, ch.counted = old.Members, old.counted
+	}
+	c.known[n] = ch
 	return n
 }
 
 // Note takes what an event says of a channel. A session that is behind reads old ones again: they change nothing.
 func (c *Channels) Note(e *fanout.Entry) {
-	if e.Event.Channel == nil || !e.Event.Known() {
+	if e.ChannelID == "" || !e.Event.Known() {
 		return
 	}
 	ch := &c.known[c.Number(e.ChannelID)]
-	if e.Seq <= ch.AsOf {
+	switch {
+	case e.Seq <= ch.counted:
+	case e.Event.Kind == event.MemberJoined:
+		ch.Members, ch.counted = ch.Members+1, e.Seq
+	case e.Event.Kind == event.MemberLeft:
+		ch.Members, ch.counted = max(0, ch.Members-1), e.Seq
+	}
+	if e.Event.Channel == nil || e.Seq <= ch.AsOf {
 		return
 	}
 	ch.AsOf, ch.Type = e.Seq, e.Event.Channel.Type
 	if e.Event.Kind == event.ChannelArchived {
 		ch.Archived = true
 	}
+}
+
+// Small is the channels that a session's user is in and that are not Quiet, at most limit of them. ahead says of some
+// whether the user is in them at a later position than the session's.
+func (s *Session) Small(known *Channels, ahead map[Number]bool, limit int) []chat.ChannelID {
+	var small []chat.ChannelID
+	add := func(n Number) {
+		if ch := known.At(n); !ch.Quiet() && len(small) < limit {
+			small = append(small, ch.ID)
+		}
+	}
+	for _, n := range s.in {
+		if in, ok := ahead[n]; in || !ok {
+			add(n)
+		}
+	}
+	for n, in := range ahead {
+		if in && !s.In(n) {
+			add(n)
+		}
+	}
+	return small
 }

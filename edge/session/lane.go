@@ -43,5 +43,8 @@ func (l *Lane[T]) Return(rest []T) {
 	}
 }
 
+// Len is how many are waiting; those on their way are not counted.
+func (l *Lane[T]) Len() int { return len(l.waiting) }
+
 // Idle reports whether nothing is waiting or on its way.
 func (l *Lane[T]) Idle() bool { return l.away == 0 && len(l.waiting) == 0 }

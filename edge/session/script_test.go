@@ -79,6 +79,10 @@ func (r *transcript) line(words []string) {
 		}
 	case "may":
 		r.may(args)
+	case "role":
+		if got := r.s.Role(); string(got) != args[0] {
+			r.t.Errorf("%s: the role is %s", r.where, got)
+		}
 	default:
 		r.entry(words)
 	}
@@ -161,6 +165,8 @@ func (r *transcript) entry(words []string) {
 			e.Event.UserID = chat.UserID(value)
 		case "role":
 			e.Event.Role = chat.Role(value)
+		case "chrole":
+			e.Event.ChannelRole = chat.ChannelRole(value)
 		case "type":
 			e.Event.Channel = &event.ChannelState{Type: chat.ChannelType(value)}
 		case "from":

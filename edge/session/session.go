@@ -40,6 +40,10 @@ func Start(user chat.UserID, role chat.Role, at chat.Seq, tenures []Tenure) Sess
 	return s
 }
 
+// Role is the user's role in the workspace at the cursor. The log does not say what a role was before it changed: up to
+// the first change after its start a session has the role that the Directory knew last.
+func (s *Session) Role() chat.Role { return s.role }
+
 // Cursor is the position of the session.
 func (s *Session) Cursor() chat.Seq { return s.cursor }
 
@@ -107,12 +111,33 @@ func (s *Session) Read(e *fanout.Entry, n Number) (show bool, effect Effect) {
 		// Everybody who could find the channel hears of it, also who is not in it.
 		public := e.Event.Channel.Type == chat.ChannelPublic && s.role != chat.RoleGuest
 		return public || s.In(n), Nothing
+	case event.MemberUpdated:
+		if e.ChannelID == "" && mine {
+			s.role = e.Event.Role
+			return true, Nothing
+		}
+	case event.WorkspaceUpdated:
+		if e.ChannelID == "" {
+			return true, Nothing // its name is for guests too
+		}
 	case event.UserUpdated:
 		if e.ChannelID == "" {
 			return mine || s.role != chat.RoleGuest, Nothing
 		}
 	}
 	return s.Sees(e, n), Nothing
+}
+
+// NewRole is the role in the workspace that an entry gives a user; empty when it gives none.
+func NewRole(e *fanout.Entry, user chat.UserID) chat.Role {
+	if e.ChannelID != "" || e.Event.UserID != user || !e.Event.Known() {
+		return ""
+	}
+	switch e.Event.Kind {
+	case event.MemberJoined, event.MemberUpdated:
+		return e.Event.Role
+	}
+	return ""
 }
 
 // Sees is the rule for everything that has no rule of its own in Read, such as what is Plain. It moves nothing.
