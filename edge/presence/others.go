@@ -13,27 +13,45 @@ import (
 // Hear takes what another gateway says of a user; offline, or a nil state, that it has them no longer. What somebody
 // wrote about this gateway's own users is put right: they are dirty.
 func (b *Book) Hear(p Person, at Seat, state *rpc.PresenceState, now time.Time) (e Effects) {
-	before, had := b.states[p][at]
-	gone := state == nil || state.Status == chat.StatusOffline || !state.Status.Valid()
+	of := b.people[p]
+	gone := state == nil || rank(state.Status) == offline
 	if at == b.self {
-		if gone == had || (had && !same(before.PresenceState, *state)) {
+		mine, had := b.State(p)
+		if gone == had || (had && !same(mine, *state)) {
 			e.Dirty = append(e.Dirty, p)
 		}
 		return e
 	}
-	if gone {
-		if !had {
+	var before []chat.ChannelID
+	if of != nil {
+		if t := of.at(at); t != nil {
+			before = t.channels
+		} else if gone {
 			return e
 		}
-		b.drop(p, at)
-	} else {
-		kept := *state
-		kept.Channels = few(kept.Channels)
-		b.put(p, at, told{PresenceState: kept, generation: b.generation})
+	}
+	switch {
+	case of == nil && gone:
+		return e
+	case gone:
+		b.drop(p, of, at)
+	default:
+		if of == nil {
+			of = &entry{}
+			b.people[p] = of
+		}
+		b.put(of, told{
+			at: b.seat(at), generation: b.generation, status: rank(state.Status), text: state.Text,
+			channels: few(state.Channels), since: state.At.UnixMicro(),
+		})
 		b.suspect(at, now)
 	}
-	b.show(p, before.Channels, &e)
+	b.show(p, of, before, &e)
 	return e
+}
+
+func same(a, b rpc.PresenceState) bool {
+	return a.Status == b.Status && a.Text == b.Text && slices.Equal(a.Channels, b.Channels)
 }
 
 // suspect notes when a gateway of the region was first seen to have keys and no lease.
@@ -91,24 +109,28 @@ func (b *Book) Lapse(at Seat, now time.Time) (e Effects) {
 	}
 	delete(b.alive, at)
 	if at.Region == b.self.Region {
-		b.showAll(at, &e)
-		if len(b.people[at]) > 0 {
+		if b.showAll(at, &e) > 0 {
 			b.suspect(at, now)
 		}
 		return e
 	}
-	for p := range b.people[at] { // nobody sweeps for another region; it tells them again when it is back
-		before := b.states[p][at].Channels
-		b.drop(p, at)
-		b.show(p, before, &e)
+	for _, p := range b.at(at, "") { // nobody sweeps for another region; it tells them again when it is back
+		of := b.people[p]
+		before := of.at(at).channels
+		b.drop(p, of, at)
+		b.show(p, of, before, &e)
 	}
 	return e
 }
 
-func (b *Book) showAll(at Seat, e *Effects) {
-	for p := range b.people[at] {
-		b.show(p, b.states[p][at].Channels, e)
+// showAll works out everybody at a seat, and says how many they are.
+func (b *Book) showAll(at Seat, e *Effects) int {
+	people := b.at(at, "")
+	for _, p := range people {
+		of := b.people[p]
+		b.show(p, of, of.at(at).channels, e)
 	}
+	return len(people)
 }
 
 // Start begins a new look at the region's bucket: what is not heard again before Complete is not there.
@@ -121,20 +143,25 @@ func (b *Book) Complete(heard map[Person]struct{}, now time.Time) (e Effects) {
 			e.add(b.Lapse(seat, now))
 		}
 	}
-	for seat := range b.people {
-		if seat == b.self || seat.Region != b.self.Region {
-			continue
-		}
-		for p := range b.people[seat] {
-			if b.states[p][seat].generation != b.generation {
-				e.add(b.Hear(p, seat, nil, now))
+	type old struct {
+		p  Person
+		at Seat
+	}
+	var gone []old
+	for p, of := range b.people {
+		for _, t := range of.states {
+			switch {
+			case *t.at == b.self:
+				if _, ok := heard[p]; !ok {
+					e.Dirty = append(e.Dirty, p)
+				}
+			case t.at.Region == b.self.Region && t.generation != b.generation:
+				gone = append(gone, old{p, *t.at})
 			}
 		}
 	}
-	for p := range b.people[b.self] {
-		if _, ok := heard[p]; !ok {
-			e.Dirty = append(e.Dirty, p)
-		}
+	for _, o := range gone {
+		e.add(b.Hear(o.p, o.at, nil, now))
 	}
 	return e
 }
@@ -147,10 +174,11 @@ func (b *Book) Tick(now time.Time) (e Effects) {
 			continue
 		}
 		delete(b.going, p)
-		l := b.here[p]
-		clear(l.devices)
-		b.own(p, now, &e)
-		delete(b.here, p)
+		of := b.people[p]
+		of.here.devices = nil
+		b.own(p, of, now, &e)
+		of.here = nil
+		b.forget(p, of)
 		if b.locals[p.WorkspaceID]--; b.locals[p.WorkspaceID] == 0 {
 			delete(b.locals, p.WorkspaceID)
 			e.Unfollow = append(e.Unfollow, p.WorkspaceID)
@@ -182,7 +210,7 @@ func (b *Book) Sweep(now time.Time, limit int) map[Seat][]Person {
 		if now.Sub(since) < b.lease {
 			continue
 		}
-		for p := range b.people[seat] {
+		for _, p := range b.at(seat, "") {
 			if limit--; limit < 0 {
 				return left
 			}
@@ -190,6 +218,11 @@ func (b *Book) Sweep(now time.Time, limit int) map[Seat][]Person {
 				left = make(map[Seat][]Person)
 			}
 			left[seat] = append(left[seat], p)
+		}
+	}
+	for seat := range b.dead { // those of whom nothing is left
+		if len(left[seat]) == 0 && now.Sub(b.dead[seat]) >= b.lease {
+			delete(b.dead, seat)
 		}
 	}
 	for _, people := range left {

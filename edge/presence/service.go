@@ -93,7 +93,7 @@ func New(cfg Config) *Service {
 	return &Service{
 		cfg: cfg, self: self, wake: make(chan struct{}, 1),
 		book:  NewBook(self, max(0, cfg.Grace), cfg.Lease),
-		dirty: make(map[Person]struct{}), follow: make(map[chat.WorkspaceID]bool), heard: make(map[Person]struct{}),
+		dirty: make(map[Person]struct{}), follow: make(map[chat.WorkspaceID]bool),
 	}
 }
 
@@ -111,7 +111,7 @@ func (s *Service) Lost() uint64 { return s.lost.Load() }
 func (s *Service) Online() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return len(s.book.shown)
+	return s.book.Online()
 }
 
 // Connected notes a socket that opened. channels are the user's that have at most chat.BroadcastMembers members.

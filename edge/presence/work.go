@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -31,10 +32,12 @@ func (s *Service) entry(e kv.Entry, now time.Time) Effects {
 	switch e.Op {
 	case kv.Start:
 		s.book.Start()
-		clear(s.heard)
+		s.heard = make(map[Person]struct{})
 		return Effects{}
 	case kv.Complete:
-		return s.book.Complete(s.heard, now)
+		e := s.book.Complete(s.heard, now)
+		s.heard = nil // until the next start, nobody asks
+		return e
 	}
 	if region, gateway, err := streams.ParseLeaseKey(e.Key); err == nil {
 		if e.Op == kv.Put {
@@ -46,12 +49,12 @@ func (s *Service) entry(e kv.Entry, now time.Time) Effects {
 	if err != nil {
 		return Effects{} // somebody put it there by hand
 	}
-	p, seat := Person{at.WorkspaceID, at.UserID}, Seat{at.Region, at.Gateway}
+	p, seat := Person{at.WorkspaceID, at.UserID}, Seat{at.Region, at.Gateway} // parts of the key: Hear keeps them
 	if e.Op != kv.Put {
 		return s.book.Hear(p, seat, nil, now)
 	}
-	if seat == s.self {
-		s.heard[p] = struct{}{}
+	if seat == s.self && s.heard != nil {
+		s.heard[Person{chat.WorkspaceID(strings.Clone(string(p.WorkspaceID))), chat.UserID(strings.Clone(string(p.UserID)))}] = struct{}{}
 	}
 	var state rpc.PresenceState
 	if json.Unmarshal(e.Value, &state) != nil || chat.CheckStatusText(state.Text) != nil {
@@ -260,7 +263,7 @@ func (s *Service) leave(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, leaveBudget)
 	defer cancel()
 	s.mu.Lock()
-	people := s.book.All()
+	people := s.book.Here("")
 	s.mu.Unlock()
 	key, err := streams.LeaseKey(s.self.Region, s.self.Gateway)
 	if err == nil {

@@ -5,20 +5,51 @@ package main_test
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 )
 
-// build compiles the command, which is tested from outside: it starts itself again for its children.
+// build is the command, compiled once. It is tested from outside: it starts itself again for its children.
 func build(t *testing.T) string {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), "bench")
-	if out, err := exec.Command("go", "build", "-o", path, ".").CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
+	return compiled(t, "bench")
+}
+
+func compiled(t *testing.T, name string) string {
+	t.Helper()
+	dir, err := programs()
+	if err != nil {
+		t.Fatal(err)
 	}
-	return path
+	return filepath.Join(dir, name)
+}
+
+// programs is a folder with the command and canopy, which TestMain takes away.
+var programs = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "canopy-bench-test-")
+	if err != nil {
+		return "", err
+	}
+	out, err := exec.Command("go", "build", "-o", dir+"/", ".", "../cmd/canopy").CombinedOutput()
+	if err != nil {
+		err = fmt.Errorf("%w\n%s", err, out)
+	}
+	return dir, err
+})
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if dir, err := programs(); err == nil {
+		if err := os.RemoveAll(dir); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+		}
+	}
+	os.Exit(code)
 }
 
 type sample struct{ Deliveries, Acks, Reads int }
@@ -69,7 +100,8 @@ func TestEveryDeliveryIsCounted(t *testing.T) {
 
 func TestMistakesAndHelp(t *testing.T) {
 	bench := build(t)
-	for _, args := range [][]string{{"-what", "x"}, {"-sockets", "15"}, {"-rounds", "0"}, {"-senders", "2000"}, {"more"}, {"-nope"}} {
+	for _, args := range [][]string{{"-what", "x"}, {"-sockets", "15"}, {"-rounds", "0"}, {"-senders", "2000"}, {"more"}, {"-nope"},
+		{"-soak", "1s", "-crowd", "5"}, {"-soak", "-1s"}, {"-soak", "1s", "-soak-sockets", "9"}, {"-soak", "1s", "-soak-every", "1ms"}, {"-crowd", "-1"}} {
 		out, err := exec.Command(bench, args...).CombinedOutput()
 		if code := exitCode(err); code != 2 {
 			t.Errorf("%v: exit code %d: %s", args, code, out)
@@ -79,7 +111,7 @@ func TestMistakesAndHelp(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, word := range []string{"in flight", "bare loop", "-sockets", "-idle", "smaps_rollup"} {
+	for _, word := range []string{"in flight", "bare loop", "-sockets", "-idle", "smaps_rollup", "Theil-Sen", "-soak", "-crowd"} {
 		if !strings.Contains(string(out), word) {
 			t.Errorf("-help does not speak of %q", word)
 		}

@@ -1,7 +1,9 @@
 //go:build linux
 
 // Command bench measures what a delivery and an idle connection cost the server, beside a bare epoll loop that
-// writes the same bytes to as many sockets and does nothing else, in the same run on the same machine.
+// writes the same bytes to as many sockets and does nothing else, in the same run on the same machine. It also shows
+// whether the server's figures stay flat under steady traffic (-soak), and how a crowd that lost its sockets comes
+// back (-crowd).
 //
 // It owns the processes that it starts: the server (canopy up, with its data in a temporary folder), the bare loop
 // and the clients, the last two being this program again. It promises that every delivery it counts was received
@@ -22,6 +24,7 @@ import (
 	"time"
 
 	"github.com/canopychat/canopy/ops/bench/rig"
+	"github.com/canopychat/canopy/ops/bench/site"
 )
 
 const help = `Measures the server beside a bare epoll loop, in the same run on this machine.
@@ -48,6 +51,18 @@ and some other channels. The growth of the process's resident memory (Rss of /pr
 the first until it stands still, after a garbage collection, is divided by the sockets. The server was started afresh
 and has had one socket opened and closed before. Memory of the kernel is not in it, neither for ours nor for bare.
 
+A soak (-soak 10m) shows whether goroutines, memory and descriptors stay flat. -soak-sockets people send, edit, react,
+read history, sign in, join and leave, all at fixed rates; one socket in a hundred ends every second, with a close
+frame or without a word, and comes back at its cursor; some read slowly, fall behind and recover; some send garbage.
+Every -soak-every the server is looked at, after a garbage collection: what is live, not what waits to be collected.
+The first 20 % is warm-up. Of the rest the median of the last fifth is compared with that of the first, and the slope
+of most pairs of looks (Theil-Sen) with the bound; the exit code is 1 when a figure grows. Before it begins, the channels
+are filled, so that caches of bounded size do not look like leaks while they fill. Ctrl-C ends it early.
+
+A crowd (-crowd 5000) loses all its sockets at one moment. Some messages are sent while it is away, and all come back
+at once, with their cursors; who is refused waits as long as the server says, and up to as long again. The server has
+its limits as shipped, and the people come from addresses of offices of twenty. Times are for information.
+
 Flags:
 `
 
@@ -63,6 +78,13 @@ type options struct {
 	canopy   string
 	profile  string
 	json     bool
+
+	soak        time.Duration // 0: none
+	soakSockets int
+	soakEvery   time.Duration
+	soakFill    int
+
+	crowd int // 0: none
 }
 
 func parse(args []string, stderr io.Writer) (options, error) {
@@ -79,6 +101,11 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	flags.StringVar(&o.canopy, "canopy", "", "the canopy `program`; default: it is built from this module")
 	flags.StringVar(&o.profile, "profile", "", "write a CPU profile of the server in the last round of each kind to `FILE`.<in flight>")
 	flags.BoolVar(&o.json, "json", false, "print one JSON object instead of lines")
+	flags.DurationVar(&o.soak, "soak", 0, "serve steady traffic for so long and say whether a figure grows, instead of measuring CPU and memory")
+	flags.IntVar(&o.soakSockets, "soak-sockets", 500, "sockets of the soak")
+	flags.DurationVar(&o.soakEvery, "soak-every", 5*time.Second, "time between two looks")
+	flags.IntVar(&o.soakFill, "soak-fill", 4<<20, "`bytes` of messages that each channel has before the soak: what the server caches of one")
+	flags.IntVar(&o.crowd, "crowd", 0, "have so many sockets lost at once come back, instead of measuring CPU and memory")
 	flags.Usage = func() {
 		fmt.Fprint(stderr, help)
 		flags.PrintDefaults()
@@ -94,8 +121,19 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	case o.sockets < manyInFlight, o.senders < 1, o.senders > o.sockets, o.messages < 1, o.rounds < 1, o.idle < 1, o.clients < 1:
 		return o, fmt.Errorf("-sockets is at least %d and at least -senders, the other numbers at least 1", manyInFlight)
 	}
+	if o.soak > 0 && o.crowd > 0 {
+		return o, errors.New("-soak or -crowd, not both")
+	}
+	if o.soak < 0 || o.crowd < 0 || o.soakSockets < leastSoak || o.soakEvery < leastEvery || o.soakFill < 0 {
+		return o, fmt.Errorf("-soak-sockets is at least %d, -soak-every at least %v, and nothing is negative", leastSoak, leastEvery)
+	}
 	return o, nil
 }
+
+const (
+	leastSoak  = 10                     // sockets: some are slow, some are away
+	leastEvery = 100 * time.Millisecond // a look collects garbage, which is work
+)
 
 func main() {
 	rig.Main()
@@ -108,7 +146,7 @@ func main() {
 		os.Exit(2)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	ctx, cancel := context.WithTimeout(ctx, budget)
+	ctx, cancel := context.WithTimeout(ctx, budget+o.soak)
 	err = run(ctx, o)
 	cancel()
 	stop()
@@ -118,7 +156,7 @@ func main() {
 	}
 }
 
-// budget is how long everything may take.
+// budget is how long everything may take, beside a soak.
 const budget = 15 * time.Minute
 
 // run measures and prints.
@@ -128,18 +166,32 @@ func run(ctx context.Context, o options) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	site := &site{dir: dir, canopy: o.canopy}
-	if err := site.prepare(ctx, people(o)); err != nil {
+	at := &site.Site{Dir: dir, Canopy: o.canopy, Settings: []string{"--no-limits"}}
+	if o.soak > 0 || o.crowd > 0 {
+		at.Settings = append(at.Settings, "--set", fmt.Sprintf("auth.token_life=%v", o.soak+budget)) // nobody signs in again
+	}
+	if err := at.Prepare(ctx, people(o)); err != nil {
 		return err
 	}
+	switch {
+	case o.soak > 0:
+		return soak(ctx, at, o)
+	case o.crowd > 0:
+		return crowd(ctx, at, o)
+	}
+	return compare(ctx, at, o)
+}
+
+// compare measures what a delivery and a connection cost beside the bare loop.
+func compare(ctx context.Context, at *site.Site, o options) (err error) {
 	report := Report{Machine: machine()}
 	if o.what != "idle" {
-		if report.CPU, err = measureCPU(ctx, site, o); err != nil {
+		if report.CPU, err = measureCPU(ctx, at, o); err != nil {
 			return fmt.Errorf("CPU per delivery: %w", err)
 		}
 	}
 	if o.what != "cpu" {
-		if report.Idle, err = measureIdle(ctx, site, o); err != nil {
+		if report.Idle, err = measureIdle(ctx, at, o); err != nil {
 			return fmt.Errorf("bytes per idle connection: %w", err)
 		}
 	}
@@ -151,10 +203,14 @@ func run(ctx context.Context, o options) (err error) {
 
 // people is how many the workspace needs.
 func people(o options) int {
-	switch o.what {
-	case "cpu":
+	switch {
+	case o.soak > 0:
+		return o.soakSockets
+	case o.crowd > 0:
+		return o.crowd
+	case o.what == "cpu":
 		return o.sockets
-	case "idle":
+	case o.what == "idle":
 		return o.idle
 	}
 	return max(o.sockets, o.idle)

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/canopychat/canopy/ops/bench/rig"
+	"github.com/canopychat/canopy/ops/bench/site"
 )
 
 const (
@@ -55,19 +56,19 @@ type CPU struct {
 	Rounds   []Round `json:"rounds"`
 }
 
-func measureCPU(ctx context.Context, s *site, o options) (all []CPU, err error) {
-	sv, err := s.start(ctx)
+func measureCPU(ctx context.Context, s *site.Site, o options) (all []CPU, err error) {
+	sv, err := s.Start(ctx)
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, sv.stop()) }()
-	ours, err := rig.OpenSwarm(ctx, s.opening(sv, 0, s.tokens[:o.sockets]))
+	defer func() { err = errors.Join(err, sv.Stop()) }()
+	ours, err := rig.OpenSwarm(ctx, opening(s, sv, 0, s.Tokens[:o.sockets]))
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, ours.Stop()) }()
-	send := fmt.Sprintf(`{"type":"message.send","channel_id":"%s","body":"%s","client_msg_id":"%%s"}`, s.channel, strings.Repeat("x", bodyBytes))
-	a := side{pid: sv.pid(), clients: ours, text: send, ours: true}
+	send := fmt.Sprintf(`{"type":"message.send","channel_id":"%s","body":"%s","client_msg_id":"%%s"}`, s.Channel, strings.Repeat("x", bodyBytes))
+	a := side{pid: sv.PID(), clients: ours, text: send, ours: true}
 	warm, err := ours.Drive(ctx, rig.Load{Messages: warmUp, InFlight: manyInFlight, Senders: manyInFlight, Text: send})
 	if err != nil {
 		return nil, err
@@ -131,7 +132,7 @@ func (c *CPU) alternate(ctx context.Context, rounds int, sides [2]side, beforeLa
 
 // measure has messages sent, and says what that cost the server.
 func (s side) measure(ctx context.Context, l rig.Load) (Sample, error) {
-	before, err := cpuOf(s.pid)
+	before, err := site.CPUOf(s.pid)
 	if err != nil {
 		return Sample{}, err
 	}
@@ -140,10 +141,10 @@ func (s side) measure(ctx context.Context, l rig.Load) (Sample, error) {
 	if err != nil {
 		return Sample{}, err
 	}
-	if err := pause(ctx, afterglow); err != nil {
+	if err := site.Pause(ctx, afterglow); err != nil {
 		return Sample{}, err
 	}
-	after, err := cpuOf(s.pid)
+	after, err := site.CPUOf(s.pid)
 	if err != nil {
 		return Sample{}, err
 	}
@@ -154,7 +155,7 @@ func (s side) measure(ctx context.Context, l rig.Load) (Sample, error) {
 }
 
 // profile begins a CPU profile of the server; the result waits for its end.
-func profile(ctx context.Context, sv *server, path string) (stop func() error) {
+func profile(ctx context.Context, sv *site.Server, path string) (stop func() error) {
 	done := make(chan error, 1)
 	go func() {
 		file, err := os.Create(path)
@@ -162,7 +163,7 @@ func profile(ctx context.Context, sv *server, path string) (stop func() error) {
 			done <- err
 			return
 		}
-		err = sv.fetch(ctx, "/debug/pprof/profile?seconds=2", file)
+		err = sv.Fetch(ctx, "/debug/pprof/profile?seconds=2", file)
 		done <- errors.Join(err, file.Close())
 	}()
 	return func() error { return <-done }
@@ -172,8 +173,8 @@ func profile(ctx context.Context, sv *server, path string) (stop func() error) {
 func source(n int) string { return fmt.Sprintf("127.0.0.%d", 2+n%250) }
 
 // opening is what the clients of one process open at ours.
-func (s *site) opening(sv *server, n int, tokens []string) rig.Opening {
-	return rig.Opening{Address: sv.address(), Source: source(n), Path: "/socket?workspace=" + s.workspace, Tokens: tokens, Ours: true}
+func opening(s *site.Site, sv *site.Server, n int, tokens []string) rig.Opening {
+	return rig.Opening{Address: sv.Address(), Source: source(n), Path: "/socket?workspace=" + s.Workspace, Tokens: tokens, Ours: true}
 }
 
 // Idle is what open sockets cost that say nothing.
@@ -184,7 +185,7 @@ type Idle struct {
 	BareRSS  int `json:"bare_rss"`
 }
 
-func measureIdle(ctx context.Context, s *site, o options) (*Idle, error) {
+func measureIdle(ctx context.Context, s *site.Site, o options) (*Idle, error) {
 	idle := &Idle{Sockets: o.idle}
 	if err := idle.measureOurs(ctx, s, o); err != nil {
 		return nil, err
@@ -192,37 +193,37 @@ func measureIdle(ctx context.Context, s *site, o options) (*Idle, error) {
 	return idle, idle.measureBare(ctx, o)
 }
 
-func (i *Idle) measureOurs(ctx context.Context, s *site, o options) (err error) {
-	sv, err := s.start(ctx)
+func (i *Idle) measureOurs(ctx context.Context, s *site.Site, o options) (err error) {
+	sv, err := s.Start(ctx)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, sv.stop()) }()
-	first, err := rig.OpenSwarm(ctx, s.opening(sv, 0, s.tokens[:1])) // the workspace's ring is not the sockets'
+	defer func() { err = errors.Join(err, sv.Stop()) }()
+	first, err := rig.OpenSwarm(ctx, opening(s, sv, 0, s.Tokens[:1])) // the workspace's ring is not the sockets'
 	if err != nil {
 		return err
 	}
 	if err := first.Stop(); err != nil {
 		return err
 	}
-	before, err := settledRSS(ctx, sv.pid(), sv.collect)
+	before, err := settledRSS(ctx, sv.PID(), sv.Collect)
 	if err != nil {
 		return err
 	}
-	held, err := sv.live(ctx)
+	held, err := sv.Live(ctx)
 	if err != nil {
 		return err
 	}
-	stop, err := openMany(ctx, o, func(n, from, to int) rig.Opening { return s.opening(sv, n, s.tokens[from:to]) })
+	stop, err := openMany(ctx, o, func(n, from, to int) rig.Opening { return opening(s, sv, n, s.Tokens[from:to]) })
 	defer func() { err = errors.Join(err, stop()) }()
 	if err != nil {
 		return err
 	}
-	after, err := settledRSS(ctx, sv.pid(), sv.collect)
+	after, err := settledRSS(ctx, sv.PID(), sv.Collect)
 	if err != nil {
 		return err
 	}
-	holds, err := sv.live(ctx)
+	holds, err := sv.Live(ctx)
 	i.OursRSS, i.OursHeap = after-before, holds-held
 	return err
 }

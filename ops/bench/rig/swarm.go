@@ -202,12 +202,7 @@ func dial(ctx context.Context, o Opening, token string) (*peer, error) {
 	if err := nc.SetDeadline(time.Now().Add(openTimeout)); err != nil {
 		return nil, err
 	}
-	request := "GET " + o.Path + " HTTP/1.1\r\nHost: " + o.Address + "\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
-		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
-	if token != "" {
-		request += "Authorization: Bearer " + token + "\r\n"
-	}
-	if _, err := io.WriteString(nc, request+"\r\n"); err != nil {
+	if _, err := io.WriteString(nc, upgradeRequest(o.Path, o.Address, token)); err != nil {
 		return nil, err
 	}
 	in := bufio.NewReader(nc)
@@ -234,6 +229,16 @@ func dial(ctx context.Context, o Opening, token string) (*peer, error) {
 	}
 	p.fd, err = takeOver(nc.(*net.TCPConn))
 	return p, err
+}
+
+// upgradeRequest asks for a socket. The key may be any: nobody here caches.
+func upgradeRequest(path, host, token string) string {
+	request := "GET " + path + " HTTP/1.1\r\nHost: " + host + "\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
+		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+	if token != "" {
+		request += "Authorization: Bearer " + token + "\r\n"
+	}
+	return request + "\r\n"
 }
 
 // hello reads the first frame of a socket of ours.
@@ -352,6 +357,7 @@ var (
 	deliverText = []byte(`{"type":"message.deliver"`)
 	ackText     = []byte(`{"type":"message.ack"`)
 	eventText   = []byte(`{"type":"event"`)
+	otherText   = []byte(`{"type":"presence.update"`) // of people, not of messages
 )
 
 func (s *swarm) hear(p *peer, op byte, payload []byte) error {
@@ -365,7 +371,7 @@ func (s *swarm) hear(p *peer, op byte, payload []byte) error {
 		return s.count(p, payload)
 	case bytes.HasPrefix(payload, ackText):
 		s.acks++
-	case bytes.HasPrefix(payload, eventText):
+	case bytes.HasPrefix(payload, eventText), bytes.HasPrefix(payload, otherText):
 	default:
 		return fmt.Errorf("the server sent %.200q", payload)
 	}
