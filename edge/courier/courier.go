@@ -6,6 +6,7 @@ package courier
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"sync/atomic"
 	"time"
 
@@ -40,6 +41,7 @@ type Config struct {
 	MaxSends int           // on their way at once
 	MaxBytes int64         // that these hold
 	Timeout  time.Duration // from when one goes to its outcome
+	Log      *slog.Logger  // has a line of each send at debug; nil: none
 }
 
 // Courier is for use by many goroutines.
@@ -51,7 +53,12 @@ type Courier struct {
 }
 
 // New makes a courier.
-func New(cfg Config, to Neighbours) *Courier { return &Courier{cfg: cfg, to: to} }
+func New(cfg Config, to Neighbours) *Courier {
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Courier{cfg: cfg, to: to}
+}
 
 // busyPause is when a send that was refused for want of room is worth trying again.
 const busyPause = time.Second
@@ -114,7 +121,21 @@ func (c *Courier) Submit(ctx context.Context, place fanout.Place, change event.C
 		c.to.Acked(time.Since(started))
 	}
 	end(err)
+	c.note(ctx, &change, receipt, err)
 	return receipt, err
+}
+
+// note says at debug what became of a send, and nothing of what it says.
+func (c *Courier) note(ctx context.Context, change *event.Change, receipt event.Receipt, err error) {
+	if !c.cfg.Log.Enabled(ctx, slog.LevelDebug) {
+		return
+	}
+	outcome := "stored"
+	if err != nil {
+		outcome = string(fault.KindOf(err))
+	}
+	c.cfg.Log.LogAttrs(ctx, slog.LevelDebug, "send", slog.String("trace_id", event.TraceID(change.TraceParent)),
+		slog.String("kind", string(change.Kind)), slog.Int("shard", int(change.Shard)), slog.Uint64("seq", uint64(receipt.Seq)), slog.String("outcome", outcome))
 }
 
 func (c *Courier) submit(ctx context.Context, place fanout.Place, change event.Change) (event.Receipt, error) {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/canopychat/canopy/edge/gateway"
+	"github.com/canopychat/canopy/edge/session"
 	"github.com/canopychat/canopy/schemas/chat"
 )
 
@@ -193,7 +194,7 @@ func TestACrowd(t *testing.T) {
 	if testing.Short() {
 		size = 200
 	}
-	w := start(t, options{})
+	w := start(t, options{gw: gateway.Config{Admit: session.Pace{PerSecond: -1}}}) // they come more often than a crowd may
 	w.crowd(size/10, "c1")
 	stop, stopped := make(chan struct{}), make(chan struct{})
 	go func() {

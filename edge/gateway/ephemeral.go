@@ -3,8 +3,10 @@ package gateway
 import (
 	"context"
 	"slices"
+	"time"
 
 	"github.com/canopychat/canopy/edge/fanout"
+	"github.com/canopychat/canopy/edge/light"
 	"github.com/canopychat/canopy/edge/presence"
 	"github.com/canopychat/canopy/edge/tally"
 	"github.com/canopychat/canopy/edge/wsconn"
@@ -31,7 +33,8 @@ type Presence interface {
 }
 
 const (
-	maxNear = 64 // channels that presence is told of
+	maxNear    = 64                    // channels that presence is told of
+	lightPause = 50 * time.Millisecond // that typing and presence wait for what else comes
 )
 
 func (c *conn) someone() presence.Someone {
@@ -167,81 +170,76 @@ func (r *room) unwatch(e *fanout.Entry) {
 
 // DeliverPresence tells how somebody can be reached: sessions that are in one of channels, and those that watch them.
 func (g *Gateway) DeliverPresence(ws chat.WorkspaceID, user chat.UserID, p chat.Presence, channels []chat.ChannelID) {
-	frame := wsconn.Frame(func(dst []byte) []byte { return wire.AppendPresence(dst, user, p, nil) })
-	for _, l := range g.loops {
-		l.postLight(func() {
-			if r := l.newest[ws]; r != nil {
-				r.pick(channels, "")
-				r.pickAll(r.watchers.At(user))
-				r.spread(frame)
-			}
-		})
-	}
+	g.gather(light.Item{
+		WorkspaceID: ws, UserID: user, Channels: channels,
+		Frame: wsconn.Frame(func(dst []byte) []byte { return wire.AppendPresence(dst, user, p, nil) }),
+	})
 }
 
 // DeliverTyping tells the others in a channel that somebody writes.
 func (g *Gateway) DeliverTyping(ws chat.WorkspaceID, channel chat.ChannelID, user chat.UserID) {
-	frame := wsconn.Frame(func(dst []byte) []byte { return wire.AppendTyping(dst, channel, user) })
+	g.gather(light.Item{
+		WorkspaceID: ws, UserID: user, Typing: true, Channels: []chat.ChannelID{channel},
+		Frame: wsconn.Frame(func(dst []byte) []byte { return wire.AppendTyping(dst, channel, user) }),
+	})
+}
+
+// gather has every loop tell it with what else comes in the next moment.
+func (g *Gateway) gather(it light.Item) {
 	for _, l := range g.loops {
-		l.postLight(func() {
-			if r := l.newest[ws]; r != nil {
-				r.pick([]chat.ChannelID{channel}, user)
-				r.spread(frame)
-			}
-		})
+		switch first, kept := l.light.Add(it); {
+		case !kept:
+			g.counts.Dropped.Add(tally.EphemeralQueue, 1)
+		case first:
+			time.AfterFunc(lightPause, func() { l.post(l.tellLight) }) // an ended loop takes it no more
+		}
 	}
 }
 
-// postLight is post for what may be lost: a loop that has too much of it waiting drops it.
-func (l *loop) postLight(fn func()) {
-	if !l.mail.PostLight(fn) {
-		l.gw.counts.Dropped.Add(tally.EphemeralQueue, 1)
+// tellLight writes what was gathered: all that is for a socket at once. Who is told is decided now, not when it came.
+func (l *loop) tellLight() {
+	told := make(map[*conn][][]byte)
+	for _, it := range l.light.Take() {
+		if r := l.newest[it.WorkspaceID]; r != nil {
+			l.turn++
+			r.pick(it, told)
+		}
+	}
+	counts := &l.gw.counts
+	for c, frames := range told {
+		taken := 0
+		if !c.gone && c.live() {
+			taken = c.push(frames)
+		}
+		counts.Ephemeral.Add(uint64(taken))
+		if lost := len(frames) - taken; lost > 0 && !c.gone && !c.closing {
+			counts.Dropped.Add(tally.EphemeralBlocked, uint64(lost))
+		}
 	}
 }
 
-// pick puts the sessions that are in one of channels, but for a user's own, among those whom spread tells.
-func (r *room) pick(channels []chat.ChannelID, but chat.UserID) {
-	l := r.loop
-	l.turn++
-	l.scratch.dirty = l.scratch.dirty[:0]
-	for _, id := range channels {
+// pick gives a frame to the sessions that it is for, to each once.
+func (r *room) pick(it light.Item, told map[*conn][][]byte) {
+	give := func(c *conn) {
+		if c.turn != r.loop.turn && !(it.Typing && c.sess.UserID == it.UserID) {
+			c.turn = r.loop.turn
+			told[c] = append(told[c], it.Frame)
+		}
+	}
+	for _, id := range it.Channels {
 		n, known := r.channels.Lookup(id)
 		if !known || r.channels.At(n).Quiet() {
 			continue
 		}
 		for _, c := range r.members.At(n) {
-			if in, ok := c.ahead[n]; c.sess.UserID != but && (in || !ok) {
-				r.pickOne(c)
+			if in, ok := c.ahead[n]; in || !ok {
+				give(c)
 			}
 		}
 	}
-}
-
-func (r *room) pickAll(list []*conn) {
-	for _, c := range list {
-		r.pickOne(c)
-	}
-}
-
-func (r *room) pickOne(c *conn) {
-	if l := r.loop; c.turn != l.turn {
-		c.turn = l.turn
-		l.scratch.dirty = append(l.scratch.dirty, c)
-	}
-}
-
-// spread writes a frame to those who were picked. It is lost for a socket that takes nothing now.
-func (r *room) spread(frame []byte) {
-	counts, s := &r.loop.gw.counts, &r.loop.scratch
-	s.frames = append(s.frames[:0], frame)
-	for i, c := range s.dirty {
-		s.dirty[i] = nil
-		switch {
-		case c.gone || c.closing:
-		case !c.live():
-			counts.Dropped.Add(tally.EphemeralBlocked, 1)
-		case c.push(s.frames) > 0:
-			counts.Ephemeral.Add(1)
+	if !it.Typing {
+		for _, c := range r.watchers.At(it.UserID) {
+			give(c)
 		}
 	}
 }

@@ -52,7 +52,7 @@ func New(cfg Config, to Neighbours) (*Gateway, error) {
 	cfg = cfg.withDefaults()
 	g := &Gateway{cfg: cfg, to: to, desk: errand.NewDesk(maxErrands, errandTimeout)}
 	g.courier = courier.New(
-		courier.Config{MaxSends: cfg.MaxSending, MaxBytes: cfg.MaxSendingBytes, Timeout: cfg.SendTimeout},
+		courier.Config{MaxSends: cfg.MaxSending, MaxBytes: cfg.MaxSendingBytes, Timeout: cfg.SendTimeout, Log: cfg.Log},
 		courier.Neighbours{Directory: to.Directory, Submitter: to.Submitter, Tracer: to.Tracer, Acked: to.Acked},
 	)
 	outside := door.Neighbours{Verifier: to.Verifier, Directory: to.Directory, Feeds: to.Feeds, House: g}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/canopychat/canopy/edge/door"
 	"github.com/canopychat/canopy/edge/fanout"
+	"github.com/canopychat/canopy/edge/light"
 	"github.com/canopychat/canopy/edge/mailbox"
 	"github.com/canopychat/canopy/edge/poll"
 	"github.com/canopychat/canopy/edge/session"
@@ -37,6 +38,8 @@ type loop struct {
 	gw   *Gateway
 	log  *slog.Logger
 	poll *poll.Poller
+
+	light light.Gather // for use by many
 
 	mail mailbox.Mailbox[*fanout.Feed, token.SignInID] // of feeds that moved on, and of sign-ins that ended
 

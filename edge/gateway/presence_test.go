@@ -255,8 +255,8 @@ func TestWhatIsFleetingIsLostForABlockedSocket(t *testing.T) {
 	w := start(t, options{to: withPeople(p), gw: gateway.Config{Heartbeat: slowBeat}})
 	w.member("alice", "c1", "c2")
 	c, from := w.stuck("alice")
-	for range 50 {
-		w.gw.DeliverTyping(ws, "c1", "bob")
+	for i := range 50 {
+		w.gw.DeliverTyping(ws, "c1", chat.UserID(fmt.Sprint("u", i)))
 	}
 	w.eventually("they are lost", func() bool { return w.gw.Counters().Dropped.All()["ephemeral_blocked"] == 50 })
 	w.sees(c, "alice", from, w.head())

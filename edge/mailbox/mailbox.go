@@ -5,9 +5,6 @@ package mailbox
 
 import "sync"
 
-// maxLight is how much of what may be lost waits for a loop at once.
-const maxLight = 1024
-
 // Mailbox is for use by many goroutines; Take and Close are the loop's. Moved is what it reads, Ended whom it is to let
 // go.
 type Mailbox[Moved, Ended comparable] struct {
@@ -15,8 +12,7 @@ type Mailbox[Moved, Ended comparable] struct {
 	Wake func()
 
 	mu    sync.Mutex
-	posts []func() // bounded by sockets being opened, sends and pages on their way, and maxLight
-	light int      // of these, how many may be lost
+	posts []func() // bounded by sockets being opened, and sends and pages on their way
 	moved map[Moved]struct{}
 	ended map[Ended]struct{}
 	over  bool
@@ -34,17 +30,6 @@ func (m *Mailbox[Moved, Ended]) Post(fn func()) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.post(fn)
-}
-
-// PostLight is Post for what may be lost: it is false too when much of that waits already.
-func (m *Mailbox[Moved, Ended]) PostLight(fn func()) bool {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.light >= maxLight || !m.post(fn) {
-		return false
-	}
-	m.light++
-	return true
 }
 
 func (m *Mailbox[Moved, Ended]) post(fn func()) bool {
@@ -93,7 +78,7 @@ func (m *Mailbox[Moved, Ended]) Take() Mail[Moved, Ended] {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	mail := Mail[Moved, Ended]{Posts: m.posts, Ended: m.ended}
-	m.posts, m.ended, m.light = nil, nil, 0
+	m.posts, m.ended = nil, nil
 	if len(m.moved) > 0 { // or the map stays theirs who note
 		mail.Moved, m.moved = m.moved, make(map[Moved]struct{}, len(m.moved))
 	}

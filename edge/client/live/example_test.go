@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"os/signal"
 
 	"github.com/canopychat/canopy/edge/client"
 	"github.com/canopychat/canopy/edge/client/live"
@@ -11,29 +12,32 @@ import (
 
 // A bot that answers whoever says hello.
 func Example() {
-	ctx := context.Background()
-	c, err := client.Login(ctx, "https://chat.example", "robot", os.Getenv("ROBOT_PASSWORD"), "greeter")
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	c, err := client.Login(ctx, os.Getenv("CANOPY_URL"), "robot", os.Getenv("CANOPY_PASSWORD"), "greeter")
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
-	conn := live.Connect(c, live.Options{Workspace: c.Account().Workspaces[0].ID})
+	me := c.Account()
+	conn := live.Connect(c, live.Options{Workspace: me.Workspaces[0].ID})
 	ended := make(chan error, 1)
 	go func() { ended <- conn.Run(ctx) }()
 	for e := range conn.Events() {
 		switch e := e.(type) {
 		case live.Posted:
-			if e.Message.SenderID == c.Account().User.ID || e.Message.Body != "hello" {
-				continue
-			}
-			if _, err := conn.Send(ctx, client.Message{ChannelID: e.Message.ChannelID, Body: "Hello to you!"}); err != nil {
-				fmt.Println(err)
+			if m := e.Message; m.SenderID != me.User.ID && m.Body == "hello" {
+				if _, err := conn.Send(ctx, client.Message{ChannelID: m.ChannelID, Body: "Hello to you!"}); err != nil {
+					fmt.Println(err)
+				}
 			}
 		case live.Resync:
 			fmt.Println("missed something:", e.Reason)
 		}
 	}
-	fmt.Println(<-ended)
+	if err := <-ended; err != nil {
+		fmt.Println(err)
+	}
 }
 
 // A send is stored when its Receipt comes, and not before.
