@@ -7,13 +7,22 @@ import (
 	"log/slog"
 	"slices"
 	"sync/atomic"
+	"time"
+
+	"github.com/google/uuid"
 
 	"github.com/canopychat/canopy/edge/gateway"
 	"github.com/canopychat/canopy/ops/config"
+	"github.com/canopychat/canopy/ops/datadir"
+	"github.com/canopychat/canopy/ops/lifecycle"
+	"github.com/canopychat/canopy/ops/obs"
+	"github.com/canopychat/canopy/schemas/chat"
+	"github.com/canopychat/canopy/services/auth"
 	"github.com/canopychat/canopy/services/persist"
 	"github.com/canopychat/canopy/services/store/sqlite"
 	"github.com/canopychat/canopy/streams/bus"
 	"github.com/canopychat/canopy/streams/natsd"
+	"github.com/canopychat/canopy/streams/registry"
 )
 
 // Role is a part that can run in a process of its own.
@@ -42,7 +51,11 @@ type Running struct {
 	Data      string // absolute
 	Workspace Workspace
 	Logins    []Login
+	Setup     Setup // of the first visitor; zero: there are accounts
 }
+
+// Setup is how the first visitor makes the first account: POST to URL with Code.
+type Setup struct{ URL, Code string }
 
 // Workspace is the demo's.
 type Workspace struct{ ID, Name string }
@@ -53,26 +66,35 @@ type Login struct{ Login, Password string }
 // App is a process with some roles.
 type App struct {
 	// Immutable after New.
-	cfg   config.Config
-	roles []Role
-	log   *slog.Logger
+	cfg       config.Config
+	roles     []Role
+	log       *slog.Logger
+	id        string // of this process, new at each start
+	startedAt time.Time
+	metrics   *obs.Metrics
 
 	// Set by Run, part by part, in the order of starting.
-	life      *lifecycle
-	folder    *folder
-	hub       *natsd.Hub
-	leaf      *natsd.Leaf
-	messages  *sqlite.Messages
-	directory *sqlite.Directory
-	hubConn   *bus.Conn // api, persist, provisioning
-	leafConn  *bus.Conn // edge
-	api       *apiRole
-	gateway   *gateway.Gateway
-	edge      *edgeRole
-	consumers *persist.Consumers
-	public    listener
-	running   Running
-	serving   atomic.Bool // everything serves; what is set above is not written to any more
+	life        *lifecycle.Lifecycle
+	folder      *datadir.Folder
+	tracer      *obs.Tracing
+	revocations *auth.Revocations
+	announces   []*registry.Announce
+	health      health
+	hub         *natsd.Hub
+	leaf        *natsd.Leaf
+	messages    *sqlite.Messages
+	directory   *sqlite.Directory
+	hubConn     *bus.Conn // api, persist, provisioning
+	leafConn    *bus.Conn // edge
+	api         *apiRole
+	gateway     *gateway.Gateway
+	edge        *edgeRole
+	consumers   *persist.Consumers
+	public      listener
+	running     Running
+	serving     atomic.Bool // everything serves; what is set above is not written to any more
+
+	stopping atomic.Bool // it was told to stop, or a part has failed: nobody is to be sent here any more
 }
 
 // New makes a process. It starts and opens nothing.
@@ -80,7 +102,14 @@ func New(cfg config.Config, roles []Role, log *slog.Logger) (*App, error) {
 	if len(roles) == 0 {
 		return nil, errors.New("a process needs a role")
 	}
-	return &App{cfg: cfg, roles: roles, log: log, life: newLifecycle(log)}, nil
+	id, err := uuid.NewV7()
+	if err != nil {
+		return nil, fmt.Errorf("an id for this process: %w", err)
+	}
+	return &App{
+		cfg: cfg, roles: roles, log: log, life: lifecycle.New(log, natsd.ErrNotStarted), id: chat.IDFromBytes(id), startedAt: time.Now().UTC(),
+		metrics: obs.New(obs.Config{Log: log.With("component", "metrics")}),
+	}, nil
 }
 
 func (a *App) has(roles ...Role) bool {
@@ -93,15 +122,15 @@ func (a *App) whole() bool { return len(a.roles) == len(AllRoles) }
 // Run serves until ctx ends, then drains and stops; it returns when everything has ended. ready is called once,
 // when everything serves. What the user can mend is a *config.Problem.
 func (a *App) Run(ctx context.Context, ready func(Running)) (err error) {
-	a.folder, err = openFolder(a.cfg.Data, a.roles)
+	a.folder, err = datadir.Open(a.cfg.Data, roleNames(a.roles), a.whole())
 	if err != nil {
 		return err
 	}
-	a.life.closes("data folder", a.folder.close)
-	defer a.life.stop()
+	a.life.Closes("data folder", a.folder.Close)
+	defer a.life.Stop()
 	if a.whole() { // one that was killed has left its run.json, with addresses that are nobody's
-		if err := config.RemoveRunFile(a.folder.path); err != nil {
-			return config.Problemf("the data folder %s cannot be written: %v", a.folder.path, cause(err))
+		if err := config.RemoveRunFile(a.folder.Path); err != nil {
+			return config.Problemf("the data folder %s cannot be written: %v", a.folder.Path, err)
 		}
 	}
 	starting, cancel := context.WithCancel(ctx)
@@ -113,26 +142,28 @@ func (a *App) Run(ctx context.Context, ready func(Running)) (err error) {
 		if err != nil {
 			return a.startFailed(ctx, err)
 		}
-	case err := <-a.life.failed:
+	case err := <-a.life.Failed():
 		cancel()
 		<-started
 		return problemOf(err)
 	}
+	a.metrics.Watch(a.sources())
 	a.serving.Store(true)
 	ready(a.running)
 	select {
 	case <-ctx.Done():
 		a.log.Info("stopping")
-		return nil
-	case err := <-a.life.failed:
-		return err
+	case err = <-a.life.Failed():
 	}
+	a.stopping.Store(true)
+	a.changed()
+	return err
 }
 
 // startFailed is why a start failed: a part that ended by itself says more than who waited for it.
 func (a *App) startFailed(ctx context.Context, err error) error {
 	select {
-	case failed := <-a.life.failed:
+	case failed := <-a.life.Failed():
 		return problemOf(failed)
 	default:
 	}
@@ -160,6 +191,7 @@ func (a *App) start(ctx context.Context) error {
 		do    func(context.Context) error
 	}{
 		{"listen", a.has(RoleEdge, RoleAPI), a.listen},
+		{"tracing", true, a.startTracing},
 		{"admin", true, a.startAdmin},
 		{"hub", a.has(RoleHub), a.startHub},
 		{"leaf", a.has(RoleLeaf), a.startLeaf},
@@ -167,11 +199,14 @@ func (a *App) start(ctx context.Context) error {
 		{"directory store", a.has(RoleAPI), a.openDirectory},
 		{"hub connection", a.has(RoleHub, RoleAPI, RolePersist), a.dialHub},
 		{"streams", a.has(RoleHub, RoleAPI, RolePersist), a.provision},
-		{"leaf connection", a.has(RoleEdge), a.dialLeaf},
+		{"leaf connection", a.has(RoleEdge, RoleLeaf), a.dialLeaf},
+		{"revocations", a.has(RoleEdge, RoleAPI), a.startRevocations},
 		{"persist", a.has(RolePersist), a.startPersist},
 		{"api", a.has(RoleAPI), a.startAPI},
 		{"edge", a.has(RoleEdge), a.startEdge},
-		{"demo", a.whole(), a.makeDemo},
+		{"first content", a.whole(), a.makeFirst},
+		{"health", true, a.startHealth},
+		{"registry", true, a.startRegistry},
 		{"http", a.has(RoleEdge, RoleAPI), a.serveHTTP},
 		{"run.json", a.whole(), a.writeRunFile},
 	}
@@ -184,6 +219,14 @@ func (a *App) start(ctx context.Context) error {
 			return fmt.Errorf("%s: %w", step.name, err)
 		}
 	}
-	a.running.Roles, a.running.Data = a.roles, a.folder.path
+	a.running.Roles, a.running.Data = a.roles, a.folder.Path
 	return nil
+}
+
+func roleNames(roles []Role) []string {
+	names := make([]string, len(roles))
+	for i, r := range roles {
+		names[i] = string(r)
+	}
+	return names
 }

@@ -3,7 +3,9 @@ package app_test
 import (
 	"context"
 	"log/slog"
+	"net/http"
 	"os"
+	"sync"
 	"testing"
 	"time"
 
@@ -20,6 +22,9 @@ type deployment struct {
 	cfg  config.Config
 	run  app.Running
 	stop func()
+
+	once   sync.Once
+	client *http.Client // made by once; see http
 }
 
 // testLog shows warnings; CANOPY_TEST_LOG=debug shows everything.
@@ -47,7 +52,13 @@ func up(t *testing.T, cfg config.Config) *deployment {
 // start runs some roles in one process, and stops them when the test ends.
 func start(t *testing.T, cfg config.Config, roles ...app.Role) *deployment {
 	t.Helper()
-	a, err := app.New(cfg, roles, testLog())
+	return startLogged(t, cfg, testLog(), roles...)
+}
+
+// startLogged is start with another log.
+func startLogged(t *testing.T, cfg config.Config, log *slog.Logger, roles ...app.Role) *deployment {
+	t.Helper()
+	a, err := app.New(cfg, roles, log)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -52,7 +52,7 @@ func (a *App) listen(context.Context) error {
 		}
 		a.public.tls, scheme = &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}, "https"
 	}
-	a.life.closes("listener", func() error { return unlessClosed(l.Close()) })
+	a.life.Closes("listener", func() error { return unlessClosed(l.Close()) })
 	a.running.HTTP = scheme + "://" + l.Addr().String()
 	return nil
 }
@@ -75,14 +75,18 @@ func bind(address string) (net.Listener, error) {
 
 // serveHTTP serves REST and sockets on one address.
 func (a *App) serveHTTP(context.Context) error {
-	mux := http.NewServeMux()
-	if a.gateway != nil {
-		mux.Handle("GET /socket", a.gateway)
-	}
+	rest := http.NotFoundHandler()
 	if a.api != nil {
-		mux.Handle("/", a.api.rest.Handler())
+		rest = a.api.rest.Handler()
 	}
-	a.serve("http", a.public, mux)
+	a.serve("http", a.public, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		// No http.ServeMux: it sends who deletes /a/b/.. to /a, and a client that follows deletes something else.
+		if a.gateway != nil && r.Method == http.MethodGet && r.URL.Path == "/socket" {
+			a.gateway.ServeHTTP(w, r)
+			return
+		}
+		rest.ServeHTTP(w, r)
+	}))
 	return nil
 }
 
@@ -93,7 +97,7 @@ func (a *App) serve(name string, on listener, handler http.Handler) {
 		TLSConfig: on.tls, TLSNextProto: map[string]func(*http.Server, *tls.Conn, http.Handler){}, // HTTP/2 has no upgrade
 		ErrorLog: quiet(a.log.With("component", name)),
 	}
-	a.life.start(name, func(ctx context.Context) error {
+	a.life.Start(name, func(ctx context.Context) error {
 		served := make(chan error, 1)
 		go func() {
 			if on.tls != nil {
@@ -127,6 +131,7 @@ func (a *App) startAdmin(context.Context) error {
 	a.running.Admin = "http://" + l.Addr().String()
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { say(w, http.StatusOK, "ok") })
+	mux.Handle("GET /metrics", a.metrics.Handler())
 	mux.HandleFunc("GET /readyz", a.readyz)
 	mux.HandleFunc("GET /healthz", a.readyz)
 	mux.Handle("GET /debug/vars", expvar.Handler())
@@ -139,56 +144,13 @@ func (a *App) startAdmin(context.Context) error {
 	return nil
 }
 
-// readyz says whether this process can do its work now: 200, or 503 with what is missing.
-func (a *App) readyz(w http.ResponseWriter, r *http.Request) {
-	if err := a.ready(r.Context()); err != nil {
-		say(w, fault.Unavailable.Status(), err.Error())
-		return
-	}
-	say(w, http.StatusOK, "ok")
-}
-
-// errStarting says that not every part serves yet.
-var errStarting = errors.New("starting")
-
-func (a *App) ready(ctx context.Context) error {
-	if !a.serving.Load() {
-		return errStarting
-	}
-	if a.hubConn != nil && !a.hubConn.Connected() {
-		return errors.New("the hub does not answer")
-	}
-	if a.leafConn != nil && !a.leafConn.Connected() {
-		return errors.New("the leaf does not answer")
-	}
-	if a.leaf != nil && !a.leaf.Linked() {
-		return errors.New("the leaf has no link to the hub")
-	}
-	if a.gateway != nil && a.gateway.Draining() {
-		return errors.New("draining")
-	}
-	if a.consumers != nil {
-		for shard, state := range a.consumers.States() {
-			if !state.Pulling {
-				return fmt.Errorf("the persister of shard %d does not pull", shard)
-			}
-		}
-	}
-	if a.messages != nil {
-		if _, err := a.messages.Progress(ctx, 0); err != nil {
-			return errors.New("the message store does not answer")
-		}
-	}
-	return nil
-}
-
 // counters shows what the edge has done, a line a figure.
 func (a *App) counters(w http.ResponseWriter, _ *http.Request) {
 	if a.gateway == nil || !a.serving.Load() {
 		say(w, fault.NotFound.Status(), "this process has no edge, or is starting")
 		return
 	}
-	g, f := a.gateway.Counters(), a.edge.feeds.Counts()
+	g, f, door := a.gateway.Counters(), a.edge.feeds.Counts(), a.gateway.Door()
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	for _, figure := range []struct {
 		name  string
@@ -196,6 +158,8 @@ func (a *App) counters(w http.ResponseWriter, _ *http.Request) {
 	}{
 		{"sockets", uint64(a.gateway.Sockets())}, {"opened", g.Opened.Load()}, {"delivered", g.Delivered.Load()},
 		{"behind", g.Behind.Load()}, {"pages", g.Pages.Load()}, {"resyncs", g.Resyncs.Load()}, {"sends", g.SendsTaken.Load()},
+		{"resumed", g.Resumed.Load()}, {"ephemeral", g.Ephemeral.Load()},
+		{"directory_asked", door.Asked.Load()}, {"remembered", door.Remembered.Load()}, {"turned_away", door.TurnedAway.Load()},
 		{"feed_taken", f.Taken}, {"feed_repairs", f.Repairs}, {"feed_holes", f.Holes}, {"feed_garbage", f.Garbage}, {"feed_repeated", f.Repeated},
 	} {
 		fmt.Fprintf(w, "%s %d\n", figure.name, figure.value)

@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/canopychat/canopy/ops/config"
+	"github.com/canopychat/canopy/ops/datadir"
 	"github.com/canopychat/canopy/schemas/chat"
 	"github.com/canopychat/canopy/streams"
 	"github.com/canopychat/canopy/streams/bus"
@@ -29,21 +30,21 @@ const (
 	attemptPause = 500 * time.Millisecond
 )
 
-func (a *App) login() natsd.Login { return natsd.Login{User: userApp, Password: a.folder.secrets.App} }
+func (a *App) login() natsd.Login { return natsd.Login{User: userApp, Password: a.folder.Secrets.App} }
 func (a *App) system() natsd.Login {
-	return natsd.Login{User: userSystem, Password: a.folder.secrets.System}
+	return natsd.Login{User: userSystem, Password: a.folder.Secrets.System}
 }
 
 func (a *App) startHub(ctx context.Context) error {
 	a.hub = natsd.NewHub(natsd.HubConfig{
 		Common: natsd.Common{
 			Name: "canopy-hub", Listen: a.cfg.Hub.Listen, Monitor: a.cfg.Hub.Monitor, App: a.login(), System: a.system(),
-			StoreDir: a.folder.at(hubFolder), MaxStore: a.cfg.Hub.MaxStore, SyncAlways: a.cfg.Hub.SyncAlways, Logger: a.log,
+			StoreDir: a.folder.At(datadir.Hub), MaxStore: a.cfg.Hub.MaxStore, SyncAlways: a.cfg.Hub.SyncAlways, Logger: a.log,
 		},
 		LeafListen: a.cfg.Hub.LeafListen,
-		Leaf:       natsd.Login{User: userLeaf, Password: a.folder.secrets.Leaf},
+		Leaf:       natsd.Login{User: userLeaf, Password: a.folder.Secrets.Leaf},
 	})
-	a.life.start("hub", a.hub.Run, nil)
+	a.life.Start("hub", a.hub.Run, nil)
 	if err := a.hub.Ready(ctx); err != nil {
 		return err
 	}
@@ -56,16 +57,16 @@ func (a *App) startLeaf(ctx context.Context) error {
 	if a.hub != nil {
 		hub = a.hub.LeafURL()
 	} else {
-		hub = withLogin(hub, natsd.Login{User: userLeaf, Password: a.folder.secrets.Leaf})
+		hub = withLogin(hub, natsd.Login{User: userLeaf, Password: a.folder.Secrets.Leaf})
 	}
 	a.leaf = natsd.NewLeaf(natsd.LeafConfig{
 		Common: natsd.Common{
 			Name: "canopy-leaf-" + a.cfg.Region, Listen: a.cfg.Leaf.Listen, Monitor: a.cfg.Leaf.Monitor, App: a.login(), System: a.system(),
-			StoreDir: a.folder.at(leafFolder), Logger: a.log,
+			StoreDir: a.folder.At(datadir.Leaf), Logger: a.log,
 		},
 		Region: a.cfg.Region, HubURLs: []string{hub},
 	})
-	a.life.start("leaf", a.leaf.Run, nil)
+	a.life.Start("leaf", a.leaf.Run, nil)
 	if err := a.leaf.Ready(ctx); err != nil {
 		return err
 	}
@@ -99,7 +100,7 @@ func (a *App) dial(ctx context.Context, cfg bus.DialConfig) (*bus.Conn, error) {
 	if err != nil {
 		return nil, config.Problemf("%v", err)
 	}
-	a.life.closes("connection "+cfg.Role, func() error { conn.Close(); return nil })
+	a.life.Closes("connection "+cfg.Role, func() error { conn.Close(); return nil })
 	return conn, conn.Ready(ctx)
 }
 

@@ -24,11 +24,23 @@ const asCommand = "CANOPY_TEST_AS_COMMAND"
 
 func TestMain(m *testing.M) {
 	if os.Getenv(asCommand) == "" {
-		os.Exit(m.Run())
+		os.Exit(wholly(m.Run()))
 	}
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	os.Exit(cli.Main(os.Args[1:], cli.System{Stdout: os.Stdout, Stderr: os.Stderr, Signals: signals, Exit: os.Exit}))
+}
+
+// wholly is the exit code of a run of tests: when all of them passed, they have tried everything that the documents have.
+func wholly(code int) int {
+	if code != 0 || !all() {
+		return code
+	}
+	if left := watched().unseen(); len(left) > 0 {
+		fmt.Fprintf(os.Stderr, "FAIL: no test has tried what the documents have: %q\n", left)
+		return 1
+	}
+	return 0
 }
 
 // output is what a process has written so far.

@@ -14,9 +14,12 @@ func (a *App) writeRunFile(context.Context) error {
 	for _, l := range a.running.Logins {
 		r.Logins = append(r.Logins, config.RunLogin{Login: l.Login, Password: l.Password})
 	}
-	if err := r.Write(a.folder.path); err != nil {
+	if a.running.Setup.Code != "" {
+		r.Setup = &config.RunSetup{URL: a.running.Setup.URL, Code: a.running.Setup.Code}
+	}
+	if err := r.Write(a.folder.Path); err != nil {
 		return err
 	}
-	a.life.closes("run.json", func() error { return config.RemoveRunFile(a.folder.path) })
+	a.life.Closes("run.json", func() error { return config.RemoveRunFile(a.folder.Path) })
 	return nil
 }

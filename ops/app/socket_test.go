@@ -14,6 +14,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/canopychat/canopy/edge/wsconn"
+	"github.com/canopychat/canopy/schemas/wire/wiretest"
 )
 
 // frame is any frame of a gateway.
@@ -71,7 +72,11 @@ func (u *user) dial(query string) (*wsconn.Client, error) {
 	url := "ws" + strings.TrimPrefix(u.d.run.HTTP, "http") + "/socket?workspace=" + u.d.run.Workspace.ID + query
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	return wsconn.Dial(ctx, url, http.Header{"Authorization": {"Bearer " + u.token}})
+	header := http.Header{}
+	if u.token != "" {
+		header.Set("Authorization", "Bearer "+u.token)
+	}
+	return wsconn.Dial(ctx, url, header)
 }
 
 // open opens a socket from the head, or from a cursor when one is given.
@@ -109,6 +114,7 @@ func (s *socket) readWithin(d time.Duration) (frame, error) {
 	if err := json.Unmarshal(text, &f); err != nil {
 		return frame{}, fmt.Errorf("%w in %s", err, text)
 	}
+	watched().frame(s.t, wiretest.FromGateway, f.Type, text)
 	return f, nil
 }
 
@@ -148,15 +154,24 @@ func (s *socket) codeOf(err error) int {
 	return closed.Code
 }
 
+// send sends a frame that is valid by the document.
 func (s *socket) send(f map[string]any) {
 	s.t.Helper()
-	b, err := json.Marshal(f)
+	text := s.sendAnyhow(f)
+	watched().frame(s.t, wiretest.FromClient, fmt.Sprint(f["type"]), text)
+}
+
+// sendAnyhow sends a frame that need not be valid.
+func (s *socket) sendAnyhow(f map[string]any) []byte {
+	s.t.Helper()
+	text, err := json.Marshal(f)
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	if err := s.c.Write(b); err != nil {
+	if err := s.c.Write(text); err != nil {
 		s.t.Fatal(err)
 	}
+	return text
 }
 
 func newMsgID() string { return uuid.Must(uuid.NewV7()).String() }
@@ -250,17 +265,18 @@ func (s *socket) joined(channel string) {
 	}
 }
 
-// refused sends a frame and answers the code that it is refused with.
+// refused sends a frame and answers the code that it is refused with. It need not be valid by the document.
 func (s *socket) refused(fields map[string]any) string {
 	s.t.Helper()
 	if _, ok := fields["ref"]; !ok {
 		fields["ref"] = newMsgID()
 	}
-	s.send(fields)
+	text := s.sendAnyhow(fields)
 	for {
 		f := s.next()
 		switch {
 		case f.Type == "error" && f.Ref == fields["ref"]:
+			_ = watched().note(wiretest.FromClient, fmt.Sprint(fields["type"]), text) // that it is not valid may be why
 			return f.Code
 		case f.Type == "ack" || f.Type == "message.ack":
 			s.t.Fatalf("%v was taken: %s", fields, f.raw)

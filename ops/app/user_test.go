@@ -7,13 +7,34 @@ import (
 	"io"
 	"net/http"
 	"slices"
+	"testing"
 )
 
 // user is somebody who is signed in.
 type user struct {
-	d     *deployment
-	id    string
-	token string
+	d      *deployment
+	id     string
+	token  string
+	header http.Header // of every request, besides
+}
+
+// with is the user with another header in every request.
+func (u *user) with(name, value string) *user {
+	other := *u
+	other.header = u.header.Clone()
+	if other.header == nil {
+		other.header = http.Header{}
+	}
+	other.header.Set(name, value)
+	return &other
+}
+
+// mustJSON reads a text that must be JSON.
+func mustJSON(t *testing.T, text string, into any) {
+	t.Helper()
+	if err := json.Unmarshal([]byte(text), into); err != nil {
+		t.Fatalf("%v in %s", err, text)
+	}
 }
 
 func (d *deployment) signIn(login string) *user {
@@ -67,10 +88,13 @@ func (u *user) exchange(method, path string, body any) (int, []byte, error) {
 		return 0, nil, err
 	}
 	req.Header.Set("Content-Type", "application/json")
+	for name, values := range u.header {
+		req.Header[name] = values
+	}
 	if u.token != "" {
 		req.Header.Set("Authorization", "Bearer "+u.token)
 	}
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := u.d.http().Do(req)
 	if err != nil {
 		return 0, nil, err
 	}

@@ -73,7 +73,7 @@ func literals(f *ast.File, kind token.Token) []*ast.BasicLit {
 // Success is no failure, so it has no kind: who answers may say it. Everything else is a row of schemas/fault.
 var (
 	successes   = []string{"StatusOK", "StatusCreated", "StatusAccepted", "StatusNoContent", "StatusSwitchingProtocols"}
-	maySucceed  = []string{"services/api", "edge/gateway", "edge/wsconn", "ops/..."}
+	maySucceed  = []string{"services/api/...", "edge/gateway", "edge/wsconn", "ops/..."}
 	statusNames = regexp.MustCompile(`^Status[A-Z]`)
 	notStatuses = []string{"StatusText", "StatusCode", "StatusRangePrivate"} // a function, a type and a range
 )

@@ -25,6 +25,7 @@ type Options struct {
 	Channel   string         // name, with or without #, or id
 	In        io.Reader
 	Out       io.Writer
+	Program   string         // how people start this program, for the line that an invite shows; canopy when empty
 	Terminal  bool           // Out is a terminal that may be drawn on
 	JSON      bool           // frames in and out instead of lines
 	Linger    time.Duration  // how long the answers to what was sent may take after the end of In

@@ -178,9 +178,15 @@ func (t *talk) invite(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	link := cmp.Or(made.URL, made.Code)
+	where := made.URL // the link has the code in it
+	if where == "" {
+		where = "--url " + t.o.Client.URL() + " " + made.Code
+	}
 	until := time.Time(made.ExpiresAt).In(t.o.Zone).Format("2006-01-02 15:04")
-	t.screen.line(fmt.Sprintf("-- %s lets %d in as %s, until %s", oneLine(link), made.MaxUses, made.Role, until))
+	t.screen.line(
+		fmt.Sprintf("-- lets %d in as %s, until %s, who types:", made.MaxUses, made.Role, until),
+		fmt.Sprintf("   %s join %s", cmp.Or(t.o.Program, "canopy"), oneLine(where)),
+	)
 	return nil
 }
 

@@ -119,8 +119,10 @@ func (t *talk) event(ctx context.Context, e live.Event) {
 		}
 	case live.Posted:
 		t.introduce(ctx, e.Message.SenderID)
+		t.orient(ctx, e.Message.ChannelID)
 	case live.Changed:
 		t.introduce(ctx, e.SenderID, e.UserID)
+		t.orient(ctx, e.ChannelID)
 	case live.Refused:
 		t.told(e)
 	}
@@ -140,6 +142,18 @@ func (t *talk) introduce(ctx context.Context, ids ...chat.UserID) {
 			}
 			t.learn(m)
 		}
+	}
+}
+
+// orient asks once for a channel that the person came into after the channels were listed, such as direct messages that
+// somebody else has begun.
+func (t *talk) orient(ctx context.Context, id chat.ChannelID) {
+	if _, known := t.view.channels[id]; known || id == "" {
+		return
+	}
+	t.view.channels[id] = rest.Channel{} // and if it fails, it is called by its id
+	if c, err := t.o.Client.Channel(ctx, id); err == nil {
+		t.view.channels[id] = c
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 
 	"github.com/canopychat/canopy/ops/app"
 	"github.com/canopychat/canopy/ops/config"
+	"github.com/canopychat/canopy/ops/operator"
 )
 
 const description = `Team messaging on NATS JetStream.
@@ -14,15 +15,22 @@ const description = `Team messaging on NATS JetStream.
 
 // grammar is the whole command line.
 type grammar struct {
-	Up      upCmd      `cmd:"" help:"Run everything in this process."`
-	Hub     hubCmd     `cmd:"" help:"Run the NATS server that holds the streams."`
-	Leaf    leafCmd    `cmd:"" help:"Run the NATS server of a region's edge."`
-	Edge    edgeCmd    `cmd:"" help:"Run what serves people's sockets."`
-	API     apiCmd     `cmd:"" name:"api" help:"Run REST, the directory and history."`
-	Persist persistCmd `cmd:"" help:"Run what fills the history store from the log."`
-	Streams streamsCmd `cmd:"" help:"Compare the hub's streams with what they should be."`
-	Seed    seedCmd    `cmd:"" help:"Fill a running deployment with people and talk."`
-	Version versionCmd `cmd:"" help:"Say which build this is."`
+	Up        upCmd                 `cmd:"" help:"Run everything in this process."`
+	Setup     setupCmd              `cmd:"" help:"Make the first account and its workspace."`
+	Join      joinCmd               `cmd:"" help:"Accept an invite."`
+	Chat      chatCmd               `cmd:"" help:"Talk in the terminal, or in a script."`
+	Hub       hubCmd                `cmd:"" help:"Run the NATS server that holds the streams."`
+	Leaf      leafCmd               `cmd:"" help:"Run the NATS server of a region's edge."`
+	Edge      edgeCmd               `cmd:"" help:"Run what serves people's sockets."`
+	API       apiCmd                `cmd:"" name:"api" help:"Run REST, the directory and history."`
+	Persist   persistCmd            `cmd:"" help:"Run what fills the history store from the log."`
+	Status    statusCmd             `cmd:"" help:"Show streams, consumers and processes, and what to look at."`
+	Streams   streamsCmd            `cmd:"" help:"Compare the hub's streams with what they should be."`
+	Seed      seedCmd               `cmd:"" help:"Fill a running deployment with people and talk."`
+	User      operator.UserCmd      `cmd:"" help:"List, make, close and open accounts."`
+	Workspace operator.WorkspaceCmd `cmd:"" help:"List and change workspaces and who belongs to them."`
+	Token     operator.TokenCmd     `cmd:"" help:"Make tokens, and the keys that sign them."`
+	Version   versionCmd            `cmd:"" help:"Say which build this is."`
 }
 
 // source are the flags of every command that reads settings.
@@ -53,13 +61,13 @@ type durable struct {
 type upCmd struct {
 	process  `embed:""`
 	durable  `embed:""`
-	Empty    bool `help:"Make no conversation in the demo workspace at the first start."`
+	Empty    bool `help:"Make no demo at the first start: the first visitor makes the owner and the workspace."`
 	NoLimits bool `help:"No limits of rates and sockets: for measuring."`
 }
 
 // Help is shown by canopy up --help.
 func (upCmd) Help() string {
-	return `Runs a hub, a leaf node, the gateway, the REST API, the persister and the stores in one process. When everything serves it prints the address, two logins and three nats commands, and writes run.json into the data folder for scripts. Ctrl-C drains and stops; the next start goes on with everything there.`
+	return `Runs a hub, a leaf node, the gateway, the REST API, the persister and the stores in one process. When everything serves it prints the address, two logins (with --empty, how to make the first account) and three nats commands, and writes run.json into the data folder for scripts. Ctrl-C drains and stops; the next start goes on with everything there.`
 }
 
 type hubCmd struct {

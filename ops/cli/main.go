@@ -24,6 +24,8 @@ const (
 
 // System is what the command has from the process it runs in.
 type System struct {
+	Program        string    // as os.Args names it, for what the person types next; canopy when empty
+	Stdin          io.Reader // nil: there is none
 	Stdout, Stderr io.Writer
 	Environ        []string         // as os.Environ gives it
 	Signals        <-chan os.Signal // the first one drains and stops, the second one stops at once; never closed
@@ -86,7 +88,8 @@ func (s System) run(args []string) error {
 		return config.Problemf("%w; see canopy --help", err)
 	}
 	return s.interruptible(func(ctx context.Context) error {
-		return chosen.Run(&session{System: s, ctx: ctx})
+		here := &session{System: s, ctx: ctx}
+		return chosen.Run(here, here.operator())
 	})
 }
 

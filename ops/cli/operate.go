@@ -12,18 +12,18 @@ import (
 	"github.com/canopychat/canopy/ops/app"
 	"github.com/canopychat/canopy/ops/config"
 	"github.com/canopychat/canopy/ops/ctl"
+	"github.com/canopychat/canopy/ops/operator"
 	"github.com/canopychat/canopy/schemas/chat"
 	"github.com/canopychat/canopy/schemas/fault"
 	"github.com/canopychat/canopy/streams/bus"
 	"github.com/canopychat/canopy/streams/provision"
 )
 
-const whereHelp = `The deployment is the first of these that is given: --context, --data (its run.json), $NATS_CONTEXT, $NATS_URL with $NATS_CREDS, $NATS_NKEY, $NATS_USER, $NATS_PASSWORD, $NATS_CA, $NATS_CERT and $NATS_KEY; else run.json of ./canopy-data.`
+const whereHelp = operator.WhereHelp
 
 // target are the flags of every command that needs a deployment that runs.
 type target struct {
-	source  `embed:""`
-	Context string `placeholder:"NAME" help:"A context of the nats command."`
+	operator.Where `embed:""`
 }
 
 // reach finds the deployment and connects to it.
@@ -31,7 +31,7 @@ func (c target) reach(s *session) (*bus.Conn, ctl.Deployment, config.Config, err
 	if c.Context != "" && c.Data != "" {
 		return nil, ctl.Deployment{}, config.Config{}, config.Problemf("--context and --data: one says where the deployment is")
 	}
-	cfg, err := c.load(s, config.Together, nil)
+	cfg, err := source{Config: c.Config, Data: c.Data, Set: c.Set}.load(s, config.Together, nil)
 	if err != nil {
 		return nil, ctl.Deployment{}, cfg, err
 	}

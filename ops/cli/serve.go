@@ -35,7 +35,7 @@ func (s *session) serve(c process, more []config.Flag, roles []app.Role) error {
 	err = s.Serve(s.ctx, Serving{Config: cfg, Roles: roles, Log: newLogger(cfg, s.Stderr)}, func(r app.Running) {
 		text := roleText(r)
 		if len(roles) > 1 {
-			text = upText(r)
+			text = s.upText(r)
 		}
 		_, shown = io.WriteString(s.Stdout, text)
 	})
@@ -75,7 +75,7 @@ func isTerminal(w io.Writer) bool {
 }
 
 // upText is what canopy up prints when everything serves.
-func upText(r app.Running) string {
+func (s *session) upText(r app.Running) string {
 	var text strings.Builder
 	fmt.Fprintf(&text, "\nCanopy serves at %s\n\n", r.HTTP)
 	label := "log in as"
@@ -86,6 +86,11 @@ func upText(r app.Running) string {
 	for _, l := range r.Logins {
 		fmt.Fprintf(&text, "  %-10s %-*s  %s\n", label, width, l.Login, l.Password)
 		label = ""
+	}
+	if r.Setup.Code != "" {
+		text.WriteString("  Nobody has an account yet. Make the first one, with its workspace:\n\n")
+		fmt.Fprintf(&text, "    %s setup --data %s --workspace NAME --login NAME\n\n", s.program(), shellQuote(r.Data))
+		fmt.Fprintf(&text, "  or POST to %s with the code %s\n\n", r.Setup.URL, r.Setup.Code)
 	}
 	if r.Workspace.ID != "" {
 		row(&text, "workspace", r.Workspace.Name+"  "+r.Workspace.ID)

@@ -13,7 +13,7 @@ type Config struct {
 	Data      string `conf:"data" is:"path"`         // the folder of everything that lasts; made when missing
 	Listen    string `conf:"listen" is:"address"`    // REST and sockets, host:port; port 0: any free one
 	Admin     string `conf:"admin" is:"address"`     // metrics and health, host:port; they need no login, so loopback only by default
-	Empty     bool   `conf:"empty"`                  // make no demo conversation at the first start
+	Empty     bool   `conf:"empty"`                  // make no demo at the first start: the first visitor makes owner and workspace
 	NoLimits  bool   `conf:"no_limits"`              // no limits of rates and sockets: for measuring only
 	LogLevel  string `conf:"log_level" is:"level"`   // debug, info, warn or error
 	LogFormat string `conf:"log_format" is:"format"` // text, json or auto: text on a terminal
@@ -130,8 +130,10 @@ func (c Config) WithDefaults(l Layout) Config {
 	}
 	or(&c.Hub.Listen, anyPort)
 	or(&c.Hub.LeafListen, anyPort)
-	or(&c.Hub.MaxStore, 6<<30) // four CHAT streams of 1 GiB, and room
+	or(&c.Hub.Monitor, anyPort) // /metrics reads it
+	or(&c.Hub.MaxStore, 6<<30)  // four CHAT streams of 1 GiB, and room
 	or(&c.Leaf.Listen, anyPort)
+	or(&c.Leaf.Monitor, anyPort)
 
 	or(&c.Streams.Replicas, 1)
 	or(&c.Streams.MaxAge, 72*time.Hour)
@@ -149,7 +151,7 @@ func (c Config) WithDefaults(l Layout) Config {
 	or(&c.Edge.RingEntries, 2048)
 	or(&c.Edge.RingBytes, 2<<20)
 	or(&c.Edge.MaxBytes, 1<<30)
-	or(&c.Edge.Admit, "500/s burst 1000") // 5,000 that come back at once are in within ten seconds
+	or(&c.Edge.Admit, "1000/s burst 2000") // 5,000 that come back at once are in within some seconds
 	or(&c.Auth.TokenLife, 15*time.Minute)
 	or(&c.Auth.SessionLife, 30*24*time.Hour)
 	c.Limits.defaults()

@@ -21,6 +21,13 @@ type RunFile struct {
 	NATS      RunNATS      `json:"nats"`
 	Workspace RunWorkspace `json:"workspace"`
 	Logins    []RunLogin   `json:"logins"`
+	Setup     *RunSetup    `json:"setup,omitempty"` // while there is no account
+}
+
+// RunSetup is how the first visitor makes the first account: POST to URL with the code.
+type RunSetup struct {
+	URL  string `json:"url"`
+	Code string `json:"code"`
 }
 
 // RunNATS are URLs with credentials in them.

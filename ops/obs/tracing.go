@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"strconv"
 	"strings"
 	"sync/atomic"
 
@@ -72,7 +73,9 @@ func OpenTracing(ctx context.Context, cfg TracingConfig) (*Tracing, error) {
 		return nil, fmt.Errorf("the OTLP exporter: %w", err)
 	}
 	t := &Tracing{export: &export{to: to, log: cfg.Log}}
-	t.provider = trace.NewTracerProvider(trace.WithResource(about), trace.WithBatcher(t.export))
+	room := queueRoom()
+	held := &queue{SpanProcessor: trace.NewBatchSpanProcessor(t.export, trace.WithMaxQueueSize(room)), room: int64(room), export: t.export}
+	t.provider = trace.NewTracerProvider(trace.WithResource(about), trace.WithSpanProcessor(held))
 	t.tracer = t.provider.Tracer("github.com/canopychat/canopy/ops/obs")
 	return t, nil
 }
@@ -88,7 +91,7 @@ func recording() bool {
 // Recording reports whether spans are exported at all.
 func (t *Tracing) Recording() bool { return t.tracer != nil }
 
-// Lost is how many spans the collector did not take.
+// Lost is how many spans the collector did not take, or the queue before it had no room for.
 func (t *Tracing) Lost() uint64 {
 	if t.export == nil {
 		return 0
@@ -151,11 +154,41 @@ type export struct {
 	log     *slog.Logger
 	failing atomic.Bool
 	lost    atomic.Uint64
+	held    atomic.Int64 // spans that wait, or are being exported
+}
+
+// queue is the SDK's queue with a count before it: the SDK itself drops what it has no room for, and tells nobody.
+type queue struct {
+	trace.SpanProcessor
+	room   int64
+	export *export
+}
+
+// queueRoom is how many spans may wait: OTEL_BSP_MAX_QUEUE_SIZE, or the SDK's default.
+func queueRoom() int {
+	if n, err := strconv.Atoi(os.Getenv("OTEL_BSP_MAX_QUEUE_SIZE")); err == nil && n > 0 {
+		return n
+	}
+	return trace.DefaultMaxQueueSize
+}
+
+// OnEnd implements trace.SpanProcessor. It never waits.
+func (q *queue) OnEnd(s trace.ReadOnlySpan) {
+	if !s.SpanContext().IsSampled() {
+		return
+	}
+	if q.export.held.Add(1) > q.room {
+		q.export.held.Add(-1)
+		q.export.lost.Add(1)
+		return
+	}
+	q.SpanProcessor.OnEnd(s)
 }
 
 // ExportSpans implements trace.SpanExporter.
 func (e *export) ExportSpans(ctx context.Context, spans []trace.ReadOnlySpan) error {
 	err := e.to.ExportSpans(ctx, spans)
+	e.held.Add(-int64(len(spans)))
 	if err == nil {
 		if e.failing.Swap(false) {
 			e.log.Info("traces are exported again")

@@ -279,6 +279,26 @@ func TestACollectorThatIsAwayIsSaidOnce(t *testing.T) {
 	}
 }
 
+// A collector that takes the connection and says nothing holds up nobody: what the queue has no room for is lost, and counted.
+func TestACollectorThatSaysNothing(t *testing.T) {
+	clean(t)
+	ended := make(chan struct{})
+	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-ended }))
+	t.Cleanup(server.Close)
+	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", server.URL)
+	t.Setenv("OTEL_BSP_MAX_QUEUE_SIZE", "8")
+	t.Setenv("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "4")
+	tracing := open(t, obs.TracingConfig{})
+	t.Cleanup(func() { close(ended) }) // before what is still held is exported
+	for range 100 {
+		_, end := tracing.Start(t.Context(), "socket", "")
+		end(nil)
+	}
+	if lost := tracing.Lost(); lost != 92 {
+		t.Errorf("of 100 spans, of which 8 may wait, %d are lost", lost)
+	}
+}
+
 func await(t *testing.T, what string, done func() bool) {
 	t.Helper()
 	for end := time.Now().Add(patience); !done(); time.Sleep(time.Millisecond) {

@@ -15,6 +15,7 @@ import (
 	"github.com/canopychat/canopy/ops/config"
 	"github.com/canopychat/canopy/ops/ctl"
 	"github.com/canopychat/canopy/schemas/chat"
+	schema "github.com/canopychat/canopy/schemas/rpc"
 	"github.com/canopychat/canopy/streams/bus"
 )
 
@@ -47,7 +48,7 @@ type operator struct {
 // inWorkspace are those of commands about one workspace.
 type inWorkspace struct {
 	operator  `embed:""`
-	Workspace string `short:"w" placeholder:"ID" help:"The workspace (default: that of run.json)."`
+	Workspace string `short:"w" placeholder:"ID" help:"The workspace (default: that of run.json, or the only one)."`
 }
 
 // ask runs do against the deployment.
@@ -72,10 +73,32 @@ func (c inWorkspace) ask(s *Session, do func(ctl.Admin, chat.WorkspaceID) error)
 			ws = parsed
 		}
 		if ws == "" {
-			return config.Problemf("which workspace? Give its id with --workspace; canopy workspace ls shows them")
+			only, err := onlyWorkspace(s, a)
+			if err != nil {
+				return err
+			}
+			ws = only
 		}
 		return do(a, ws)
 	})
+}
+
+// onlyWorkspace is the workspace of a deployment that has no other.
+func onlyWorkspace(s *Session, a ctl.Admin) (chat.WorkspaceID, error) {
+	var found []chat.WorkspaceID
+	err := a.Workspaces(s.Context, func(w schema.Workspace) error {
+		found = append(found, w.WorkspaceID)
+		return nil
+	})
+	switch {
+	case err != nil:
+		return "", err
+	case len(found) == 0:
+		return "", config.Problemf("there is no workspace yet: canopy setup, or canopy workspace add, makes one")
+	case len(found) > 1:
+		return "", config.Problemf("which workspace? Give its id with --workspace; canopy workspace ls shows them")
+	}
+	return found[0], nil
 }
 
 // table is rows for people, or objects for scripts.

@@ -13,6 +13,6 @@ func main() {
 	signals := make(chan os.Signal, 2) // room for the second one, which must not be lost
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	os.Exit(cli.Main(os.Args[1:], cli.System{
-		Stdout: os.Stdout, Stderr: os.Stderr, Environ: os.Environ(), Signals: signals, Exit: os.Exit,
+		Program: os.Args[0], Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Environ: os.Environ(), Signals: signals, Exit: os.Exit,
 	}))
 }

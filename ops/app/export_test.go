@@ -1,0 +1,4 @@
+package app
+
+// CloseMessages takes the message store away while everything runs, as a disk that is gone does.
+func (a *App) CloseMessages() error { return a.messages.Close() }

@@ -1,0 +1,133 @@
+package app
+
+import (
+	"context"
+	"net"
+	"net/url"
+
+	"github.com/canopychat/canopy/schemas/chat"
+	schema "github.com/canopychat/canopy/schemas/rpc"
+	"github.com/canopychat/canopy/streams"
+	"github.com/canopychat/canopy/streams/bus"
+	"github.com/canopychat/canopy/streams/registry"
+	"github.com/canopychat/canopy/streams/rpc"
+)
+
+// liveRoles is what each role is called in the registry, and among NATS's services.
+var liveRoles = map[Role]streams.Service{
+	RoleHub: streams.ServiceHub, RoleLeaf: streams.ServiceLeaf, RoleEdge: streams.ServiceGateway,
+	RoleAPI: streams.ServiceAPI, RolePersist: streams.ServicePersist,
+}
+
+// startRegistry says in the registry and among NATS's services which roles live here.
+func (a *App) startRegistry(context.Context) error {
+	bucket, err := hubBucket(a.conn(), streams.BucketRegistry)
+	if err != nil {
+		return err
+	}
+	for _, role := range a.roles {
+		name := liveRoles[role]
+		announce, err := registry.NewAnnounce(registry.AnnounceConfig{
+			Store: bucket, Role: string(name), ID: a.id, Entry: func() schema.Process { return a.process(role) }, Logger: a.log.With("component", "registry"),
+		})
+		if err != nil {
+			return err
+		}
+		a.announces = append(a.announces, announce)
+		var last func()
+		if role == RoleEdge {
+			last = a.drainGateway
+		}
+		a.life.Start("registry "+string(role), announce.Run, last)
+		a.life.Start("service "+string(name), func(ctx context.Context) error {
+			return rpc.Register(ctx, a.conn().NATS(), rpc.Role{Service: name, ID: a.id, Region: a.cfg.Region}, a.log)
+		}, nil)
+	}
+	return nil
+}
+
+// process is what the registry says of a role of this process now.
+func (a *App) process(role Role) schema.Process {
+	p := schema.Process{Region: a.cfg.Region, Admin: a.running.Admin, Version: version(), StartedAt: a.startedAt}
+	failed := a.health.last()
+	p.Healthy, p.Detail = failed == "", failed
+	if role == RoleEdge {
+		p.URL, p.Sockets, p.MaxSockets, p.Draining = a.socketURL(), a.gateway.Sockets(), a.cfg.Edge.MaxSockets, a.stopping.Load() || a.gateway.Draining()
+	}
+	return p
+}
+
+// changed has the registry told at once.
+func (a *App) changed() {
+	for _, announce := range a.announces {
+		announce.Changed()
+	}
+}
+
+// socketURL is where people open sockets of this process.
+func (a *App) socketURL() string {
+	base := a.cfg.Edge.PublicURL
+	if base == "" {
+		base = reachable(a.running.HTTP)
+	}
+	u, err := url.Parse(base)
+	if err != nil {
+		return ""
+	}
+	switch u.Scheme {
+	case "http":
+		u.Scheme = "ws"
+	case "https":
+		u.Scheme = "wss"
+	}
+	return u.JoinPath("socket").String()
+}
+
+// publicURL is where people reach REST: what links lead to.
+func (a *App) publicURL() string {
+	if a.cfg.PublicURL != "" {
+		return a.cfg.PublicURL
+	}
+	return reachable(a.running.HTTP)
+}
+
+// reachable is a URL of this machine that a client on it can use: one that listens everywhere does so on the loopback.
+func reachable(raw string) string {
+	u, err := url.Parse(raw)
+	if err != nil {
+		return raw
+	}
+	host, port, err := net.SplitHostPort(u.Host)
+	if ip := net.ParseIP(host); err == nil && (host == "" || (ip != nil && ip.IsUnspecified())) {
+		u.Host = net.JoinHostPort("127.0.0.1", port)
+	}
+	return u.String()
+}
+
+// gateways implements api.Gateways.
+type gateways struct {
+	view   *registry.View
+	region string // of this process: whoever asks here is near it
+}
+
+// Gateways is api.Gateways.
+func (g gateways) Gateways(ws chat.WorkspaceID, region string) []schema.Process {
+	if region == "" {
+		region = g.region
+	}
+	return registry.Rank(ws, region, g.view.Entries())
+}
+
+// startGatewayView keeps a copy of which gateways live.
+func (a *App) startGatewayView(conn *bus.Conn) (gateways, error) {
+	bucket, err := hubBucket(conn, streams.BucketRegistry)
+	if err != nil {
+		return gateways{}, err
+	}
+	view, err := registry.NewView(registry.ViewConfig{Source: bucket, Role: string(streams.ServiceGateway), Logger: a.log.With("component", "registry")})
+	if err != nil {
+		return gateways{}, err
+	}
+	a.life.Start("registry view", view.Run, nil)
+	return gateways{view: view, region: a.cfg.Region}, nil
+}
