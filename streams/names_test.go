@@ -241,6 +241,14 @@ func TestTheErrorOfAnIDIsErrBadID(t *testing.T) {
 	}
 }
 
+func TestEveryServiceSaysWhatItIsFor(t *testing.T) {
+	for _, s := range streams.Services() {
+		if s.Description() == "" {
+			t.Errorf("%s has no description", s)
+		}
+	}
+}
+
 // TestEveryBuilderIsFed reads the package's source, so that a builder that somebody adds must be added to the
 // table too: an exported function that takes something and returns a string, alone or with an error.
 func TestEveryBuilderIsFed(t *testing.T) {

@@ -61,6 +61,21 @@ func Services() []Service {
 	return []Service{ServiceAdmin, ServiceAPI, ServiceDirectory, ServiceGateway, ServiceHistory, ServiceHub, ServiceLeaf, ServicePersist}
 }
 
+// descriptions are what `nats service ls` shows.
+var descriptions = map[Service]string{
+	ServiceAdmin:     "accounts, workspaces and tokens, for operators",
+	ServiceAPI:       "REST, the directory and history",
+	ServiceDirectory: "who may what, for gateways",
+	ServiceGateway:   "sockets of people",
+	ServiceHistory:   "messages that the log no longer holds",
+	ServiceHub:       "the NATS server that holds the streams",
+	ServiceLeaf:      "the NATS server of a region's edge",
+	ServicePersist:   "the log into the Messages store",
+}
+
+// Description says what a service is for, to operators; empty: there is no such service.
+func (s Service) Description() string { return descriptions[s] }
+
 // Methods are the methods of a service, sorted; none if it has none, or there is no such service.
 func Methods(service Service) []Method {
 	switch service {

@@ -62,7 +62,7 @@ func Register(ctx context.Context, nc *nats.Conn, r Role, log *slog.Logger) erro
 
 // Serve answers for a service until ctx ends, and returns when the last answer has been given.
 func Serve(ctx context.Context, nc *nats.Conn, s Service, log *slog.Logger) error {
-	registered, err := micro.AddService(nc, micro.Config{Name: string(s.Name), Version: s.Version, Metadata: s.Metadata})
+	registered, err := micro.AddService(nc, micro.Config{Name: string(s.Name), Description: s.Name.Description(), Version: s.Version, Metadata: s.Metadata})
 	if err != nil {
 		return fmt.Errorf("register service %s: %w", s.Name, err)
 	}
