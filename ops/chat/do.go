@@ -8,21 +8,22 @@ import (
 
 	"github.com/canopychat/canopy/edge/client"
 	"github.com/canopychat/canopy/edge/client/live"
+	"github.com/canopychat/canopy/ops/chat/line"
 	"github.com/canopychat/canopy/schemas/chat"
 	"github.com/canopychat/canopy/schemas/fault"
 	"github.com/canopychat/canopy/schemas/rest"
 )
 
 // do performs a command: calls within ctx, and answers that come later within run.
-func (t *talk) do(ctx, run context.Context, c command) error {
-	switch c.name {
-	case say:
-		return t.send(ctx, run, client.Message{ChannelID: t.view.here, Body: c.text})
+func (t *talk) do(ctx, run context.Context, c line.Command) error {
+	switch c.Name {
+	case line.Say:
+		return t.send(ctx, run, client.Message{ChannelID: t.view.here, Body: c.Text})
 	case "thread":
-		if c.text == "" {
-			return t.replies(ctx, c.seq)
+		if c.Text == "" {
+			return t.replies(ctx, c.Seq)
 		}
-		return t.send(ctx, run, client.Message{ChannelID: t.view.here, Body: c.text, Thread: c.seq})
+		return t.send(ctx, run, client.Message{ChannelID: t.view.here, Body: c.Text, Thread: c.Seq})
 	case "react", "unreact", "edit", "delete", "away", "online":
 		return t.change(ctx, run, c)
 	case "who":
@@ -30,25 +31,25 @@ func (t *talk) do(ctx, run context.Context, c command) error {
 	case "quit":
 		return errQuit
 	case "help":
-		t.screen.line(helpText()...)
+		t.screen.line(line.Help()...)
 		return nil
 	case "history":
-		return t.history(ctx, int(min(cmp.Or(c.seq, shownAtFirst), chat.MaxPageSize)))
+		return t.history(ctx, int(min(cmp.Or(c.Seq, shownAtFirst), chat.MaxPageSize)))
 	}
 	return t.move(ctx, c)
 }
 
 // move performs the commands that are about channels and people.
-func (t *talk) move(ctx context.Context, c command) error {
-	switch c.name {
+func (t *talk) move(ctx context.Context, c line.Command) error {
+	switch c.Name {
 	case "join":
-		found, err := t.find(ctx, c.word)
+		found, err := t.find(ctx, c.Word)
 		return t.goTo(ctx, found, err)
 	case "create":
-		made, err := t.o.Client.CreateChannel(ctx, t.ws.ID, rest.NewChannel{Name: c.word})
+		made, err := t.o.Client.CreateChannel(ctx, t.ws.ID, rest.NewChannel{Name: c.Word})
 		return t.goTo(ctx, made, err)
 	case "dm":
-		other, err := t.person(ctx, c.word)
+		other, err := t.person(ctx, c.Word)
 		if err != nil {
 			return err
 		}
@@ -63,7 +64,7 @@ func (t *talk) move(ctx context.Context, c command) error {
 	case "channels":
 		return t.list(ctx)
 	case "topic":
-		return t.topic(ctx, c.text)
+		return t.topic(ctx, c.Text)
 	}
 	return t.invite(ctx)
 }
@@ -100,25 +101,25 @@ func (t *talk) sent(s settled) rest.Message {
 }
 
 // change sends what is no message.
-func (t *talk) change(ctx, run context.Context, c command) error {
+func (t *talk) change(ctx, run context.Context, c line.Command) error {
 	var p *live.Pending
 	var err error
-	switch c.name {
+	switch c.Name {
 	case "react":
-		p, err = t.conn.React(ctx, t.view.here, c.seq, c.text)
+		p, err = t.conn.React(ctx, t.view.here, c.Seq, c.Text)
 	case "unreact":
-		p, err = t.conn.Unreact(ctx, t.view.here, c.seq, c.text)
+		p, err = t.conn.Unreact(ctx, t.view.here, c.Seq, c.Text)
 	case "edit":
-		p, err = t.conn.Edit(ctx, t.view.here, c.seq, c.text)
+		p, err = t.conn.Edit(ctx, t.view.here, c.Seq, c.Text)
 	case "delete":
-		p, err = t.conn.Delete(ctx, t.view.here, c.seq)
+		p, err = t.conn.Delete(ctx, t.view.here, c.Seq)
 	case "away", "online": // the words are those of the statuses
-		p, err = t.conn.SetPresence(ctx, chat.Status(c.name), c.text)
+		p, err = t.conn.SetPresence(ctx, chat.Status(c.Name), c.Text)
 	}
 	if err != nil {
 		return err
 	}
-	t.follow(run, p, "/"+c.name)
+	t.follow(run, p, "/"+c.Name)
 	return nil
 }
 

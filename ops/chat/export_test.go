@@ -12,15 +12,6 @@ import (
 // Safe is what may be shown of a text.
 func Safe(s string) string { return safe(s) }
 
-// ParseLine reads a line: the command, its word, its number, its text.
-func ParseLine(line string) (name, word string, seq chat.Seq, text string, err error) {
-	c, err := parseLine(line)
-	return c.name, c.word, c.seq, c.text, err
-}
-
-// HelpText is what /help shows.
-func HelpText() []string { return helpText() }
-
 // Painter is a view and a screen, for tests that play what happens.
 type Painter struct {
 	v *view

@@ -11,6 +11,7 @@ import (
 
 	"github.com/canopychat/canopy/edge/client"
 	"github.com/canopychat/canopy/edge/client/live"
+	"github.com/canopychat/canopy/ops/chat/line"
 	"github.com/canopychat/canopy/schemas/chat"
 	"github.com/canopychat/canopy/schemas/rest"
 )
@@ -158,12 +159,12 @@ func (t *talk) orient(ctx context.Context, id chat.ChannelID) {
 }
 
 // line does what a line asks for. The error ends the conversation.
-func (t *talk) line(ctx context.Context, line string) error {
+func (t *talk) line(ctx context.Context, typed string) error {
 	t.screen.typed()
-	if strings.TrimSpace(line) == "" {
+	if strings.TrimSpace(typed) == "" {
 		return nil
 	}
-	c, err := parseLine(line)
+	c, err := line.Parse(typed)
 	if err == nil {
 		calling, cancel := context.WithTimeout(ctx, callBudget)
 		err = t.do(calling, ctx, c)

@@ -87,25 +87,28 @@ func (s System) asks() bool {
 
 // askHidden asks for what the terminal shall not show. Somebody sits there.
 func (s *session) askHidden(question string) (string, error) {
-	return s.ask(question, func(in *os.File) (string, error) {
+	text, err := s.ask(question, term.MakeRaw, func(in *os.File) (string, error) {
 		text, err := term.ReadPassword(int(in.Fd()))
-		fmt.Fprintln(s.Stderr) // the terminal did not show the end of the line either
 		return string(text), err
 	})
+	fmt.Fprintln(s.Stderr) // the terminal did not show the end of the line either
+	return text, err
 }
 
 // askLine asks for what may be seen. Somebody sits there.
 func (s *session) askLine(question string) (string, error) {
-	return s.ask(question, func(in *os.File) (string, error) {
+	return s.ask(question, term.GetState, func(in *os.File) (string, error) {
 		line, err := bufio.NewReader(in).ReadString('\n') // a terminal gives no more than one line
 		return strings.TrimSpace(line), err
 	})
 }
 
-// ask asks on the terminal. After a signal the terminal is as it was before; the read itself ends with the process.
-func (s *session) ask(question string, read func(*os.File) (string, error)) (string, error) {
+// ask asks on the terminal. Enter makes the terminal ready for the question, before it is shown: who types at once shall
+// not see the password either. Afterwards the terminal is as it was, also after a signal; the read itself then ends
+// with the process.
+func (s *session) ask(question string, enter func(fd int) (*term.State, error), read func(*os.File) (string, error)) (string, error) {
 	in := s.Stdin.(*os.File)
-	before, err := term.GetState(int(in.Fd()))
+	before, err := enter(int(in.Fd()))
 	if err != nil {
 		return "", fmt.Errorf("%s%w", question, err)
 	}
@@ -117,7 +120,7 @@ func (s *session) ask(question string, read func(*os.File) (string, error)) (str
 	typed := make(chan answer, 1)
 	go func() {
 		text, err := read(in)
-		typed <- answer{text, err}
+		typed <- answer{text, errors.Join(err, term.Restore(int(in.Fd()), before))}
 	}()
 	select {
 	case a := <-typed:
@@ -126,7 +129,6 @@ func (s *session) ask(question string, read func(*os.File) (string, error)) (str
 		}
 		return a.text, nil
 	case <-s.ctx.Done():
-		fmt.Fprintln(s.Stderr)
 		return "", errors.Join(s.ctx.Err(), term.Restore(int(in.Fd()), before))
 	}
 }

@@ -41,7 +41,8 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
 		Setup: func(e *testscript.Env) error {
-			e.Vars = append(e.Vars, "TZ=UTC")
+			// The race detector would have each of the many commands wait for a second at its end.
+			e.Vars = append(e.Vars, "TZ=UTC", "GORACE=atexit_sleep_ms=10")
 			e.Values[terminals{}] = map[string]*terminal{}
 			return nil
 		},
@@ -89,7 +90,7 @@ func open(ts *testscript.TestScript, _ bool, args []string) {
 	path, err := exec.LookPath(args[1])
 	ts.Check(err)
 	w.cmd.Path, w.cmd.Err, w.cmd.Dir = path, nil, ts.MkAbs(".")
-	for _, name := range []string{"PATH", "HOME", "TMPDIR", "TZ", "CANOPY_PASSWORD"} {
+	for _, name := range []string{"PATH", "HOME", "TMPDIR", "TZ", "GORACE", "CANOPY_PASSWORD"} {
 		w.cmd.Env = append(w.cmd.Env, name+"="+ts.Getenv(name))
 	}
 	w.cmd.Stdout, w.cmd.Stderr = w, w

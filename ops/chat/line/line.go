@@ -1,4 +1,6 @@
-package chat
+// Package line is what a person types into the terminal client: a message, or a command that begins with a slash. It only
+// reads; package chat performs.
+package line
 
 import (
 	"errors"
@@ -9,12 +11,12 @@ import (
 	"github.com/canopychat/canopy/schemas/chat"
 )
 
-// command is what a line asks for.
-type command struct {
-	name string   // without the slash; "say" for a message
-	word string   // a channel or a person, without # or @
-	seq  chat.Seq // of a message
-	text string
+// Command is what a line asks for.
+type Command struct {
+	Name string   // without the slash; Say for a message
+	Word string   // a channel or a person, without # or @
+	Seq  chat.Seq // of a message
+	Text string
 }
 
 // form is what stands after a command.
@@ -58,18 +60,18 @@ var commands = []struct {
 	{"quit", nothing, "/quit", "leave the program; Ctrl-D does the same"},
 }
 
-// say is the command of a line that is no command.
-const say = "say"
+// Say is the command of a line that is no command.
+const Say = "say"
 
-// parseLine reads a line. A line that begins with two slashes is a message that begins with one. The error says
+// Parse reads a line. A line that begins with two slashes is a message that begins with one. The error says
 // how it is written.
-func parseLine(line string) (command, error) {
+func Parse(line string) (Command, error) {
 	trimmed := strings.TrimSpace(line)
 	if !strings.HasPrefix(trimmed, "/") || strings.HasPrefix(trimmed, "//") {
 		if strings.HasPrefix(trimmed, "//") {
 			line = trimmed[1:]
 		}
-		return command{name: say, text: line}, nil
+		return Command{Name: Say, Text: line}, nil
 	}
 	name, rest, _ := strings.Cut(trimmed[1:], " ")
 	for _, c := range commands {
@@ -78,18 +80,18 @@ func parseLine(line string) (command, error) {
 		}
 		parsed, err := c.form.read(strings.TrimSpace(rest))
 		if err != nil {
-			return command{}, fmt.Errorf("%s: write %s", err, c.usage)
+			return Command{}, fmt.Errorf("%s: write %s", err, c.usage)
 		}
-		if parsed.text == "" && parsed.seq != 0 && name == "edit" {
-			return command{}, fmt.Errorf("a text is missing: write %s", c.usage)
+		if parsed.Text == "" && parsed.Seq != 0 && name == "edit" {
+			return Command{}, fmt.Errorf("a text is missing: write %s", c.usage)
 		}
-		parsed.name = name
+		parsed.Name = name
 		return parsed, nil
 	}
-	return command{}, fmt.Errorf("there is no command /%s; /help lists them", name)
+	return Command{}, fmt.Errorf("there is no command /%s; /help lists them", name)
 }
 
-func (f form) read(rest string) (c command, err error) {
+func (f form) read(rest string) (c Command, err error) {
 	first, more, _ := strings.Cut(rest, " ")
 	more = strings.TrimSpace(more)
 	switch f {
@@ -98,26 +100,26 @@ func (f form) read(rest string) (c command, err error) {
 			return c, errors.New("nothing comes after it")
 		}
 	case channel, person:
-		c.word = strings.TrimLeft(first, "#@")
-		if c.word == "" || more != "" {
+		c.Word = strings.TrimLeft(first, "#@")
+		if c.Word == "" || more != "" {
 			return c, errors.New("one name comes after it")
 		}
 	case number:
 		if rest != "" {
-			c.seq, err = seqOf(rest)
+			c.Seq, err = seqOf(rest)
 		}
 	case message:
-		c.seq, err = seqOf(rest)
+		c.Seq, err = seqOf(rest)
 	case messageText:
-		c.seq, err = seqOf(first)
-		c.text = more
+		c.Seq, err = seqOf(first)
+		c.Text = more
 	case messageEmoji:
-		if c.seq, err = seqOf(first); err == nil && (more == "" || strings.Contains(more, " ")) {
+		if c.Seq, err = seqOf(first); err == nil && (more == "" || strings.Contains(more, " ")) {
 			err = errors.New("one emoji is missing")
 		}
-		c.text = more
+		c.Text = more
 	case text:
-		c.text = rest
+		c.Text = rest
 	}
 	return c, err
 }
@@ -130,8 +132,8 @@ func seqOf(word string) (chat.Seq, error) {
 	return chat.Seq(n), nil
 }
 
-// helpText is what /help shows.
-func helpText() []string {
+// Help is what /help shows.
+func Help() []string {
 	var lines []string
 	for _, c := range commands {
 		lines = append(lines, fmt.Sprintf("  %-19s %s", c.usage, c.help))
