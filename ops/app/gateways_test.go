@@ -140,6 +140,12 @@ func (p *pair) again() (*user, session) {
 func TestTwoGatewaysOnOneLeaf(t *testing.T) {
 	p := twoGateways(t)
 	t.Run("presence and typing cross", p.checkEphemeral)
+	t.Run("both are services", func(t *testing.T) {
+		want := slices.Sorted(slices.Values(append([]string{"gateway"}, services...)))
+		if names := pinged(t, p.west.hub()); !slices.Equal(names, want) {
+			t.Errorf("PING finds %v", names)
+		}
+	})
 	t.Run("a ticket is good at either, once", p.checkTickets)
 	t.Run("a cursor resumes at the other", p.checkCursor)
 	t.Run("a sign-in that ends takes its sockets at both along", p.checkSignOut)
@@ -171,7 +177,8 @@ func (p *pair) checkEphemeral(t *testing.T) {
 	if f := b.want("typing"); f.UserID != p.ada.id || f.ChannelID != p.general {
 		t.Errorf("from the west: %s", f.raw)
 	}
-	_, _ = a.c.Close(), b.c.Close() // the test is over
+	a.cut()
+	b.cut()
 }
 
 func (p *pair) checkTickets(t *testing.T) {

@@ -431,6 +431,7 @@ func TestWorkspacesAreApart(t *testing.T) {
 		s.send(map[string]any{"type": "presence.query", "user_ids": acme})
 	}
 	b.ada.must(http.StatusNoContent, "POST", "/channels/"+b.ada.channel("general")+"/members", map[string]any{"user_ids": []string{b.gus.id}}, nil)
+	b.secrets = append(b.secrets, "Acme speaks", "Rival speaks", "erred less", "is out")
 	stir(b.bob, b.ada, "Acme")
 	stir(b.fay, b.eve, "Rival")
 	foreign := map[string][]string{

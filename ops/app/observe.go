@@ -50,6 +50,9 @@ func (a *App) sources() obs.Sources {
 	if a.consumers != nil {
 		s.Persist = a.persistFigures
 	}
+	if a.directory != nil {
+		s.Outbox = a.owed
+	}
 	return s
 }
 
@@ -85,6 +88,14 @@ func (a *App) monitors() (all []obs.Server) {
 		all = append(all, obs.Server{ID: "canopy-leaf-" + a.cfg.Region, URL: a.leaf.MonitorURL()})
 	}
 	return all
+}
+
+// maxOwed is how many changes that the Directory owes the log are counted: in an outage more say nothing new.
+const maxOwed = 1000
+
+func (a *App) owed(ctx context.Context) (int, error) {
+	rows, err := a.directory.Unpublished(ctx, maxOwed)
+	return len(rows), err
 }
 
 func (a *App) gatewayFigures() obs.Gateway {

@@ -2,14 +2,14 @@ package app_test
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"fmt"
 	"io"
-	"log/slog"
 	"net"
 	"net/http"
 	"net/url"
+	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -20,7 +20,6 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/micro"
 
-	"github.com/canopychat/canopy/ops/app"
 	"github.com/canopychat/canopy/ops/cli"
 	"github.com/canopychat/canopy/ops/config"
 	"github.com/canopychat/canopy/ops/status"
@@ -138,10 +137,11 @@ func TestWhatAnOperatorSees(t *testing.T) {
 	d.nobody().refused(http.StatusUnauthorized, "POST", "/login", map[string]any{"login": "bob", "password": "wrong"})
 	d.nobody().must(http.StatusOK, "POST", "/login", map[string]any{"login": "bob", "password": "battery staple"}, nil)
 	ada.call("GET", "/no/such/place/"+ada.id, nil)
-	forged := operator(t, d, general)
-	forged.forge(general)
+	bob.open().cut()
+	operator(t, d, general).forge(general)
 	d.settled()
 	awaits(t, "the feed looks after what was forged", func() bool { return d.scrape().sum("canopy_feed_repairs_total") >= 1 })
+	awaits(t, "the socket that was cut is noticed", func() bool { return d.scrape().sum("canopy_sockets_closed_total") == 1 })
 	awaits(t, "every check has passed", func() bool {
 		status, _ := get(t, d.run.Admin, "/readyz")
 		return status == http.StatusOK && d.scrape().sum("canopy_ready") == float64(len(checks))
@@ -150,6 +150,7 @@ func TestWhatAnOperatorSees(t *testing.T) {
 
 	t.Run("own figures", func(t *testing.T) { checkOwnFigures(t, d.scrape()) })
 	t.Run("the exporter's figures", func(t *testing.T) { checkExporter(t, d.scrape()) })
+	t.Run("what dashboards and alerts ask for", func(t *testing.T) { checkDashboards(t, d.scrape()) })
 	t.Run("labels name nobody", func(t *testing.T) {
 		for _, s := range d.scrape() {
 			for label, value := range s.labels {
@@ -193,13 +194,15 @@ func checkOwnFigures(t *testing.T, f figures) {
 	f.wants(t, 1, 100, "canopy_publish_deliver_seconds_count")
 	f.wants(t, 2, 2, "canopy_sessions")
 	f.wants(t, 0, 0, "canopy_sessions_behind")
-	f.wants(t, 2, 2, "canopy_sockets_opened_total")
+	f.wants(t, 0, 0, "canopy_outbox_owed")
+	f.wants(t, 3, 3, "canopy_sockets_opened_total")
 	f.wants(t, 21, 21, "canopy_sends_total") // one of them was refused
 	f.wants(t, 42, 100, "canopy_frames_delivered_total")
 	f.wants(t, 21, 200, "canopy_feed_events_total")
 	f.wants(t, 1, many, "canopy_fan_drops_total")
 	f.wants(t, 0, 0, "canopy_publishes_in_flight", "publisher", "edge")
 	f.wants(t, 0, 0, "canopy_publishes_in_flight", "publisher", "api")
+	f.wants(t, 1, 1, "canopy_sockets_closed_total", "reason", "client")
 	f.wants(t, 1, 1, "canopy_refusals_total", "surface", "socket", "code", "not_found")
 	f.wants(t, 1, 1, "canopy_refusals_total", "surface", "rest", "code", "unauthenticated")
 	f.wants(t, 1, 1, "canopy_login_attempts_total", "outcome", "ok")
@@ -243,6 +246,35 @@ func checkExporter(t *testing.T, f figures) {
 	}
 	if stored < 21 {
 		t.Errorf("the CHAT streams have %v messages", stored)
+	}
+}
+
+var figureName = regexp.MustCompile(`\b(canopy|gnatsd|jetstream)_[a-z0-9_]+`)
+
+// Each figure that a dashboard or an alert of ops/deploy asks for is there.
+func checkDashboards(t *testing.T, f figures) {
+	named := 0
+	for _, pattern := range []string{"../deploy/grafana/*.json", "../deploy/prometheus/*.yml"} {
+		files, err := filepath.Glob(pattern)
+		if err != nil || len(files) == 0 {
+			t.Fatalf("%s has %d files: %v", pattern, len(files), err)
+		}
+		for _, file := range files {
+			text, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			names := figureName.FindAllString(string(text), -1)
+			slices.Sort(names)
+			for _, name := range slices.Compact(names) {
+				if named++; f.sum(name) < 0 {
+					t.Errorf("%s asks for %s, which is not there", filepath.Base(file), name)
+				}
+			}
+		}
+	}
+	if named < 20 {
+		t.Errorf("they name %d figures", named)
 	}
 }
 
@@ -325,17 +357,29 @@ func asked[Reply any](t *testing.T, nc *nats.Conn, verb string) []Reply {
 	}
 }
 
-var services = []string{"admin", "api", "directory", "gateway", "history", "hub", "leaf", "persist"}
-
-func checkServices(t *testing.T, d *deployment) {
-	nc := d.hub()
-	var names []string
+// pinged are the names of the services that answer, sorted.
+func pinged(t *testing.T, nc *nats.Conn) (names []string) {
+	t.Helper()
 	for _, p := range asked[micro.Ping](t, nc, "PING") {
 		names = append(names, p.Name)
 	}
 	slices.Sort(names)
-	if !slices.Equal(names, services) {
-		t.Errorf("PING finds %v", names)
+	return names
+}
+
+var services = []string{"admin", "api", "directory", "gateway", "history", "hub", "leaf", "persist"}
+
+func checkServices(t *testing.T, d *deployment) {
+	nc := d.hub()
+	leaf, err := nats.Connect(d.run.Leaf)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer leaf.Close()
+	for from, nc := range map[string]*nats.Conn{"hub": nc, "leaf": leaf} {
+		if names := pinged(t, nc); !slices.Equal(names, services) {
+			t.Errorf("at the %s PING finds %v", from, names)
+		}
 	}
 	endpoints := map[string]int{}
 	for _, i := range asked[micro.Info](t, nc, "INFO") {
@@ -413,103 +457,5 @@ func checkStatus(t *testing.T, d *deployment) {
 	var screen, problems bytes.Buffer
 	if code := cli.Main([]string{"status", "--data", d.cfg.Data}, cli.System{Stdout: &screen, Stderr: &problems}); code != 0 || !strings.Contains(screen.String(), "nothing to look at") {
 		t.Errorf("canopy status: %d %s%s", code, screen.String(), problems.String())
-	}
-}
-
-// launched is a process that may not serve yet.
-type launched struct {
-	t     *testing.T
-	app   *app.App
-	admin string
-	ready chan app.Running
-	stop  func()
-}
-
-func launch(t *testing.T, cfg config.Config, roles ...app.Role) *launched {
-	t.Helper()
-	return launchWith(t, cfg, testLog(), roles...)
-}
-
-func launchWith(t *testing.T, cfg config.Config, log *slog.Logger, roles ...app.Role) *launched {
-	t.Helper()
-	cfg.Admin = freePort(t)
-	a, err := app.New(cfg, roles, log)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	l := &launched{t: t, app: a, admin: "http://" + cfg.Admin, ready: make(chan app.Running, 1)}
-	ended := make(chan error, 1)
-	go func() { ended <- a.Run(ctx, func(r app.Running) { l.ready <- r }) }()
-	stopped := false
-	l.stop = func() {
-		cancel()
-		if stopped {
-			return
-		}
-		stopped = true
-		if err := <-ended; err != nil {
-			t.Errorf("%v ended with: %v", roles, err)
-		}
-	}
-	t.Cleanup(l.stop)
-	return l
-}
-
-// becomes waits until /readyz?verbose has a status and a line.
-func (l *launched) becomes(status int, line string) {
-	l.t.Helper()
-	var got int
-	var text string
-	for end := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
-		got, text = get(l.t, l.admin, "/readyz?verbose")
-		if got == status && strings.Contains(text, line+"\n") {
-			return
-		}
-		if time.Now().After(end) {
-			l.t.Fatalf("/readyz never becomes %d with %q: %d %s", status, line, got, text)
-		}
-	}
-}
-
-// A process says that it is not ready, and why: while it starts, when the hub is gone, until the hub is back. It lives all
-// the while.
-func TestReadinessFollowsTheHub(t *testing.T) {
-	cfg := config.Config{Data: t.TempDir(), Listen: "127.0.0.1:0"}
-	cfg.Hub.Listen, cfg.Hub.LeafListen = freePort(t), "127.0.0.1:0"
-	cfg.Hub.URL = "nats://" + cfg.Hub.Listen
-	cfg.Hub.Monitor = "127.0.0.1:0"
-	cfg = cfg.WithDefaults(config.Apart)
-	api := launch(t, cfg, app.RoleAPI)
-	api.becomes(http.StatusServiceUnavailable, "[-]start failed: starting")
-	if status, text := get(t, api.admin, "/livez"); status != http.StatusOK {
-		t.Errorf("it does not live while it starts: %d %s", status, text)
-	}
-	hub := launch(t, cfg, app.RoleHub)
-	api.becomes(http.StatusOK, "[+]log ok")
-	hub.becomes(http.StatusOK, "[+]hub ok")
-	hub.stop()
-	api.becomes(http.StatusServiceUnavailable, "[-]hub failed: the hub does not answer")
-	api.becomes(http.StatusServiceUnavailable, "[-]log failed: the log, which was asked to store a probe and to give it back, does not answer")
-	if status, text := get(t, api.admin, "/livez"); status != http.StatusOK {
-		t.Errorf("it does not live without a hub: %d %s", status, text)
-	}
-	launch(t, cfg, app.RoleHub)
-	api.becomes(http.StatusOK, "[+]hub ok")
-}
-
-// A process whose message store is gone says so, and lives.
-func TestReadinessFollowsTheStore(t *testing.T) {
-	l := launch(t, testConfig(t), app.AllRoles...)
-	l.becomes(http.StatusOK, "[+]messages ok")
-	if err := l.app.CloseMessages(); err != nil {
-		t.Fatal(err)
-	}
-	l.becomes(http.StatusServiceUnavailable, "[-]messages failed: the message store does not answer")
-	if status, text := get(t, l.admin, "/readyz"); status != http.StatusServiceUnavailable || !strings.HasPrefix(text, "the message store does not answer") {
-		t.Errorf("/readyz: %d %s", status, text)
-	}
-	if status, _ := get(t, l.admin, "/livez"); status != http.StatusOK {
-		t.Errorf("/livez: %d", status)
 	}
 }

@@ -5,8 +5,6 @@ package app_test
 import (
 	"errors"
 	"fmt"
-	"io"
-	"net/http"
 	"os"
 	"regexp"
 	"slices"
@@ -21,20 +19,12 @@ var publishesInFlight = regexp.MustCompile(`(?m)^canopy_publishes_in_flight\{[^}
 // inFlight is how many changes of a process are on their way to the log.
 func (d *deployment) inFlight() int {
 	d.t.Helper()
-	resp, err := http.Get(d.run.Admin + "/metrics")
-	if err != nil {
-		d.t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	text, err := io.ReadAll(resp.Body)
-	if err != nil {
-		d.t.Fatal(err)
-	}
-	found := publishesInFlight.FindSubmatch(text)
+	_, text := get(d.t, d.run.Admin, "/metrics")
+	found := publishesInFlight.FindStringSubmatch(text)
 	if found == nil {
 		d.t.Fatalf("the metrics do not say what is in flight: %s", text)
 	}
-	n, err := strconv.Atoi(string(found[1]))
+	n, err := strconv.Atoi(found[1])
 	if err != nil {
 		d.t.Fatal(err)
 	}

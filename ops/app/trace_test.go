@@ -355,6 +355,8 @@ func TestTheLogKeepsSecrets(t *testing.T) {
 	d.nobody().call("GET", "/invites/"+invite.Code, nil)
 	bob.must(http.StatusNoContent, "PUT", "/me/password", map[string]any{"old": "battery staple", "new": secrets["a new password"]}, nil)
 	d.settled()
+	a.cut() // nobody waits for those who are gone
+	b.cut()
 	d.stop()
 	for name, secret := range serversSecrets(t, cfg.Data) {
 		secrets[name] = secret

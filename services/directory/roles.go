@@ -130,7 +130,8 @@ func (s *Service) SetChannelRole(ctx context.Context, c store.ChannelRoleChange)
 	return s.settleUpTo(ctx, channel.WorkspaceID, last)
 }
 
-// RemoveFromChannel takes somebody out of a channel. Who is not in it stays so. For oneself it is Leave.
+// RemoveFromChannel takes somebody out of a channel. A member of the workspace who is not in it stays so. For oneself it
+// is Leave.
 func (s *Service) RemoveFromChannel(ctx context.Context, by chat.UserID, ch chat.ChannelID, user chat.UserID) error {
 	if by == user {
 		return s.Leave(ctx, by, ch)
@@ -141,6 +142,12 @@ func (s *Service) RemoveFromChannel(ctx context.Context, by chat.UserID, ch chat
 	}
 	if !standing.MayManage() {
 		return fault.New(fault.Forbidden, "managers of a channel and administrators may remove people from it")
+	}
+	switch _, err := s.db.Member(ctx, channel.WorkspaceID, user); {
+	case fault.Is(err, fault.NotFound):
+		return fault.Wrap(fault.NotFound, err, "they are not a member of the workspace")
+	case err != nil:
+		return fmt.Errorf("take somebody out of a channel: %w", err)
 	}
 	return s.setMembers(ctx, channel.WorkspaceID, store.MemberChange{
 		ChannelID: ch, By: by, UserIDs: []chat.UserID{user}, Leave: true,

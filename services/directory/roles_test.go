@@ -189,6 +189,8 @@ func TestWhoMayManageAChannel(t *testing.T) {
 		{"out of a direct message", bob, dm, carol, fault.Forbidden},
 		{"by the manager", bob, open, guest, ""},
 		{"once more", bob, open, guest, ""},
+		{"who is not of the workspace", bob, open, eve, fault.NotFound},
+		{"who is not there", bob, open, "nobody", fault.NotFound},
 		{"by an administrator", admin, open, carol, ""},
 		{"the last manager goes", bob, open, bob, ""},
 	} {

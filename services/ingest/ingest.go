@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/google/uuid"
@@ -58,6 +59,7 @@ type Config struct {
 	Stamps    Stamps        // nil: each is read from Log
 	Window    time.Duration // how long the log remembers a Msg-Id; 0: chat.DedupWindow
 	Budget    time.Duration // of the questions before a publish; 0: DefaultBudget
+	Logger    *slog.Logger  // has a line of each change at debug; nil: slog.Default
 }
 
 // Ingest is an event.Submitter. It may be used by any number of goroutines.
@@ -69,6 +71,7 @@ type Ingest struct {
 	stamps    Stamps
 	window    time.Duration
 	budget    time.Duration
+	logger    *slog.Logger
 	// each with its own lock
 	tails     *tails
 	originals *originals
@@ -87,9 +90,12 @@ func New(cfg Config) *Ingest {
 	if cfg.Stamps == nil {
 		cfg.Stamps = NewLogStamps(cfg.Log)
 	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.Default()
+	}
 	return &Ingest{
 		publisher: cfg.Publisher, log: cfg.Log, history: cfg.History, stamps: cfg.Stamps,
-		window: cfg.Window, budget: cfg.Budget,
+		window: cfg.Window, budget: cfg.Budget, logger: cfg.Logger,
 		tails:     newTails(cfg.Log, cfg.Window),
 		originals: newOriginals(maxOriginals),
 	}
@@ -99,10 +105,27 @@ func New(cfg Config) *Ingest {
 func (g *Ingest) Submit(ctx context.Context, c event.Change) (event.Receipt, error) {
 	g.tails.dropIdle(time.Now())
 	r, err := g.submit(ctx, &c)
+	g.note(ctx, &c, r, err)
 	if err != nil {
 		return event.Receipt{}, asFault(err)
 	}
 	return r, nil
+}
+
+// note says at debug what became of a change, and nothing of what it says.
+func (g *Ingest) note(ctx context.Context, c *event.Change, r event.Receipt, err error) {
+	if !g.logger.Enabled(ctx, slog.LevelDebug) {
+		return
+	}
+	outcome := "stored"
+	switch {
+	case err != nil:
+		outcome = string(asFault(err).Kind)
+	case r.Duplicate:
+		outcome = "stored before"
+	}
+	g.logger.LogAttrs(ctx, slog.LevelDebug, "ingest", slog.String("trace_id", event.TraceID(c.TraceParent)), slog.String("kind", string(c.Kind)),
+		slog.Int("shard", int(c.Shard)), slog.Uint64("seq", uint64(r.Seq)), slog.String("outcome", outcome))
 }
 
 func (g *Ingest) submit(ctx context.Context, c *event.Change) (event.Receipt, error) {

@@ -92,7 +92,23 @@ func (p *Persister) apply(ctx context.Context, batch []bus.Delivery) ([]bus.Outc
 			return nil, err
 		}
 	}
+	p.note(ctx, a)
 	return p.eraseDeleted(ctx, a)
+}
+
+// note says at debug what became of each event of an attempt, and nothing of what it says.
+func (p *Persister) note(ctx context.Context, a attempt) {
+	if !p.log.Enabled(ctx, slog.LevelDebug) {
+		return
+	}
+	for i := range a.events {
+		outcome := "stored"
+		if a.outcomes[a.places[i]] != bus.Done() {
+			outcome = "refused"
+		}
+		p.log.LogAttrs(ctx, slog.LevelDebug, "persist", slog.String("trace_id", event.TraceID(a.events[i].TraceParent)), slog.String("kind", string(a.events[i].Kind)),
+			slog.Int("shard", int(a.shard)), slog.Uint64("seq", uint64(a.events[i].Seq)), slog.String("outcome", outcome))
+	}
 }
 
 // attempt is a batch that the store refused as a whole.

@@ -13,19 +13,29 @@ import (
 // method says another, else Invalid. What a change refers to and is not there (a workspace, a channel, an
 // account) is NotFound; one that its event could not tell (a role or a type that is none) is Invalid.
 type Directory interface {
+	People
+	Places
+	Outbox
+	Census
+	Idempotency
+}
+
+// People are the contracts about accounts, and how their holders are let in.
+type People interface {
 	Users
+	Keys
+	SignIns
+	Tickets
+	Invites
+}
+
+// Places are the contracts about workspaces and channels, and what people are in them.
+type Places interface {
 	Workspaces
 	Channels
 	Directs
 	Editing
-	Keys
-	Outbox
-	SignIns
-	Tickets
-	Invites
 	Roles
-	Census
-	Idempotency
 }
 
 // Users are the accounts of the deployment.
