@@ -134,22 +134,16 @@ func (s *Service) Set(who Someone, p chat.Presence) {
 	s.do(func(now time.Time) Effects { return s.book.Set(who, p, now) })
 }
 
-// Known is a user's presence, and the channels whose members are told of it.
-type Known struct {
-	chat.Presence
-	Channels []chat.ChannelID
-}
-
-// Query says how users can be reached, as far as this gateway has heard. Who is not known is offline.
-func (s *Service) Query(ws chat.WorkspaceID, users []chat.UserID) map[chat.UserID]Known {
+// Query says how users can be reached, as far as this gateway has heard. Who is not known is offline. It never waits,
+// and never fails.
+func (s *Service) Query(_ context.Context, ws chat.WorkspaceID, users []chat.UserID) (map[chat.UserID]chat.Presence, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	found := make(map[chat.UserID]Known, len(users))
+	found := make(map[chat.UserID]chat.Presence, len(users))
 	for _, user := range users {
-		p, channels := s.book.Of(Person{ws, user})
-		found[user] = Known{p, channels}
+		found[user], _ = s.book.Of(Person{ws, user})
 	}
-	return found
+	return found, nil
 }
 
 // Typing tells the others in a channel that a user writes there. Whether they may is for the gateway to know.

@@ -121,8 +121,8 @@ func (g *gateway) typings(user chat.UserID) int {
 func (g *gateway) wait(user chat.UserID, want chat.Presence) {
 	g.t.Helper()
 	eventually(g.t, fmt.Sprintf("%s is %v", user, want), func() bool { return g.shows(user) == want })
-	if got := g.Query(space, []chat.UserID{user})[user].Presence; got != want {
-		g.t.Errorf("a query says that %s is %v, and was told %v", user, got, want)
+	if got, err := g.Query(g.t.Context(), space, []chat.UserID{user}); err != nil || got[user] != want {
+		g.t.Errorf("a query says that %s is %v, %v; and was told %v", user, got, err, want)
 	}
 }
 

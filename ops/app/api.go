@@ -2,11 +2,11 @@ package app
 
 import (
 	"context"
-	"net/netip"
 
 	"github.com/canopychat/canopy/ops/config"
 	"github.com/canopychat/canopy/ops/gate"
 	"github.com/canopychat/canopy/ops/obs"
+	"github.com/canopychat/canopy/ops/remote"
 	"github.com/canopychat/canopy/schemas/chat"
 	schema "github.com/canopychat/canopy/schemas/rpc"
 	"github.com/canopychat/canopy/schemas/token"
@@ -66,7 +66,7 @@ func (a *App) startSessions(ctx context.Context) (err error) {
 	r.passwords = auth.NewPasswords(0)
 	r.sessions = auth.New(auth.Config{
 		Accounts: r.store, SignIns: r.store, Tickets: r.store, Passwords: r.passwords, Signer: r.signer,
-		Announcer: announcer{bucket: bucket, life: r.signer.RevocationLife()}, Revocations: a.revocations, Throttle: throttle.New(throttle.Config{}),
+		Announcer: remote.Announcer{Bucket: bucket, Life: r.signer.RevocationLife()}, Revocations: a.revocations, Throttle: throttle.New(throttle.Config{}),
 		RefreshLife: a.cfg.Auth.SessionLife, Logger: a.log.With("component", "auth"),
 	})
 	a.life.Start("sign-ins", r.sessions.Run, nil)
@@ -128,7 +128,7 @@ func (a *App) startREST(context.Context) error {
 	if err != nil {
 		return err
 	}
-	proxies, err := a.proxies()
+	proxies, err := a.cfg.Proxies()
 	if err != nil {
 		return err
 	}
@@ -141,6 +141,7 @@ func (a *App) startREST(context.Context) error {
 		Tracer: a.tracer, Request: a.metrics.Request, Refused: a.metrics.Refusals("rest"), Logger: a.log.With("component", "api"),
 	}
 	if !a.cfg.NoLimits {
+		cfg.Log = gate.Submitter{Gate: a.sends, Next: cfg.Log}
 		if cfg.Gate, err = gate.New(gate.Rates{Address: a.cfg.Limits.AddressRequests, User: a.cfg.Limits.UserRequests}); err != nil {
 			return err
 		}
@@ -149,23 +150,10 @@ func (a *App) startREST(context.Context) error {
 	return nil
 }
 
-// proxies are the address ranges of the settings, which have been checked.
-func (a *App) proxies() ([]netip.Prefix, error) {
-	var all []netip.Prefix
-	for _, text := range a.cfg.TrustedProxies {
-		p, err := netip.ParsePrefix(text)
-		if err != nil {
-			return nil, config.Problemf("trusted_proxies: %v", err)
-		}
-		all = append(all, p)
-	}
-	return all, nil
-}
-
 // serveQuestions answers what other processes and operators ask over NATS.
 func (a *App) serveQuestions(context.Context) error {
 	r := a.api
-	admin := accounts.NewAdmin(r.accounts, operatorTokens{r.sessions, r.store}, rotator{r.signer})
+	admin := accounts.NewAdmin(r.accounts, operatorTokens{r.sessions, r.store}, r.signer)
 	a.serveRPC(rpc.Service{Name: streams.ServiceDirectory, Version: streams.DirectoryVersion, Methods: map[streams.Method]rpc.Handler{
 		streams.DirectorySession: rpc.Answer(r.directory.Session),
 		streams.DirectoryImport:  rpc.Answer(admin.Import),
@@ -226,13 +214,4 @@ func (o operatorTokens) Issue(ctx context.Context, user chat.UserID) (token.Issu
 	}
 	in, err := o.sessions.Begin(ctx, account, store.Device{Name: "canopy token"})
 	return in.Issued, err
-}
-
-// rotator is auth's signer as the operators' questions need it.
-type rotator struct{ signer *auth.Signer }
-
-// Rotate is accounts.Rotator.
-func (r rotator) Rotate(ctx context.Context) error {
-	_, err := r.signer.Rotate(ctx)
-	return err
 }

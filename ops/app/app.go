@@ -14,6 +14,9 @@ import (
 	"github.com/canopychat/canopy/edge/gateway"
 	"github.com/canopychat/canopy/ops/config"
 	"github.com/canopychat/canopy/ops/datadir"
+	"github.com/canopychat/canopy/ops/gate"
+	"github.com/canopychat/canopy/ops/health"
+	"github.com/canopychat/canopy/ops/httpd"
 	"github.com/canopychat/canopy/ops/lifecycle"
 	"github.com/canopychat/canopy/ops/obs"
 	"github.com/canopychat/canopy/schemas/chat"
@@ -78,8 +81,9 @@ type App struct {
 	folder      *datadir.Folder
 	tracer      *obs.Tracing
 	revocations *auth.Revocations
+	sends       *gate.Gate // of sockets that are opened, and of what is sent over them and over REST
 	announces   []*registry.Announce
-	health      health
+	health      health.Health
 	hub         *natsd.Hub
 	leaf        *natsd.Leaf
 	messages    *sqlite.Messages
@@ -90,7 +94,7 @@ type App struct {
 	gateway     *gateway.Gateway
 	edge        *edgeRole
 	consumers   *persist.Consumers
-	public      listener
+	public      httpd.Listener
 	running     Running
 	serving     atomic.Bool // everything serves; what is set above is not written to any more
 
@@ -201,6 +205,7 @@ func (a *App) start(ctx context.Context) error {
 		{"streams", a.has(RoleHub, RoleAPI, RolePersist), a.provision},
 		{"leaf connection", a.has(RoleEdge, RoleLeaf), a.dialLeaf},
 		{"revocations", a.has(RoleEdge, RoleAPI), a.startRevocations},
+		{"limits", a.has(RoleEdge, RoleAPI), a.limitSends},
 		{"persist", a.has(RolePersist), a.startPersist},
 		{"api", a.has(RoleAPI), a.startAPI},
 		{"edge", a.has(RoleEdge), a.startEdge},

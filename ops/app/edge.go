@@ -8,11 +8,9 @@ import (
 	"github.com/canopychat/canopy/edge/gateway"
 	"github.com/canopychat/canopy/edge/presence"
 	"github.com/canopychat/canopy/edge/session"
-	"github.com/canopychat/canopy/ops/config"
 	"github.com/canopychat/canopy/ops/gate"
 	"github.com/canopychat/canopy/ops/obs"
 	"github.com/canopychat/canopy/ops/remote"
-	"github.com/canopychat/canopy/schemas/chat"
 	"github.com/canopychat/canopy/services/auth"
 	"github.com/canopychat/canopy/services/ingest"
 	"github.com/canopychat/canopy/streams"
@@ -52,17 +50,14 @@ func (a *App) startEdge(ctx context.Context) error {
 	}
 	to := gateway.Neighbours{
 		Verifier: who, Directory: others, Feeds: feeds, Submitter: obs.NewSubmitter(into, a.metrics, a.tracer),
-		Presence: asked{people}, Tracer: a.tracer, Delivered: a.metrics.PublishDeliver,
+		Presence: people, Tracer: a.tracer, Delivered: a.metrics.PublishDeliver,
 	}
 	cfg, err := a.gatewayConfig()
 	if err != nil {
 		return err
 	}
 	if !a.cfg.NoLimits {
-		l := a.cfg.Limits
-		if to.Gate, err = gate.New(gate.Rates{Address: l.AddressConnects, User: l.UserSends, Channel: l.ChannelSends}); err != nil {
-			return err
-		}
+		to.Gate = a.sends
 	}
 	gw, err := gateway.New(cfg, to)
 	if err != nil {
@@ -102,18 +97,6 @@ func (a *App) newPresence(ctx context.Context) (*presence.Service, error) {
 	}), nil
 }
 
-// asked is presence as a gateway asks it.
-type asked struct{ *presence.Service }
-
-// Query is gateway.Presence.
-func (p asked) Query(_ context.Context, ws chat.WorkspaceID, users []chat.UserID) (map[chat.UserID]chat.Presence, error) {
-	found := make(map[chat.UserID]chat.Presence, len(users))
-	for user, known := range p.Service.Query(ws, users) {
-		found[user] = known.Presence
-	}
-	return found, nil
-}
-
 func (a *App) gatewayConfig() (gateway.Config, error) {
 	e := a.cfg.Edge
 	c := gateway.Config{
@@ -127,30 +110,18 @@ func (a *App) gatewayConfig() (gateway.Config, error) {
 		return c, nil
 	}
 	var err error
-	if c.TrustedProxies, err = a.proxies(); err != nil {
+	if c.TrustedProxies, err = a.cfg.Proxies(); err != nil {
 		return c, err
 	}
 	for _, p := range []struct {
 		into *session.Pace
 		text string
 	}{{&c.Admit, e.Admit}, {&c.Frames, a.cfg.Limits.ConnFrames}, {&c.Bytes, a.cfg.Limits.ConnBytes}} {
-		if *p.into, err = paceOf(p.text); err != nil {
+		if *p.into, err = gate.Pace(p.text); err != nil {
 			return c, err
 		}
 	}
 	return c, nil
-}
-
-// paceOf is a rate of the settings, which have been checked, as a gateway counts it.
-func paceOf(text string) (session.Pace, error) {
-	r, err := config.ParseRate(text)
-	if err != nil {
-		return session.Pace{}, config.Problemf("%q: %w", text, err)
-	}
-	if r == (config.Rate{}) {
-		return session.Pace{PerSecond: -1}, nil
-	}
-	return session.Pace{PerSecond: r.PerSecond, Burst: float64(r.Burst)}, nil
 }
 
 // drainBudget is how long clients have to leave when the process stops.

@@ -440,9 +440,7 @@ func TestWorkspacesAreApart(t *testing.T) {
 	}
 	for _, u := range []*user{b.fay, b.ada} {
 		name := map[*user]string{b.fay: "Acme", b.ada: "Rival"}[u]
-		for _, c := range u.joined() {
-			foreign[name] = append(foreign[name], c)
-		}
+		foreign[name] = append(foreign[name], u.joined()...)
 	}
 	people := map[string][]string{"Acme": rival, "Rival": acme}
 	for name, sockets := range at {

@@ -2,75 +2,28 @@ package app
 
 import (
 	"context"
-	"crypto/tls"
-	"errors"
 	"expvar"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/pprof"
-	"os"
-	"time"
 
-	"github.com/canopychat/canopy/ops/config"
+	"github.com/canopychat/canopy/ops/httpd"
 	"github.com/canopychat/canopy/schemas/fault"
 )
 
-// Bounds of a request's head, for REST and for the upgrade of sockets alike.
-const (
-	headTimeout  = 10 * time.Second // until it has come whole: silent connections cost a goroutine for so long
-	headBytes    = 16 << 10
-	bodyTimeout  = 30 * time.Second
-	idleTimeout  = 2 * time.Minute
-	closeTimeout = 3 * time.Second // for requests that are being answered when the process stops
-)
-
-// listener is an address that was taken before anything else started, and is served when everything has.
-type listener struct {
-	net.Listener
-	tls *tls.Config
-}
-
 // listen takes the public address first: a port that is taken is known before a server starts.
-func (a *App) listen(context.Context) error {
+func (a *App) listen(context.Context) (err error) {
 	address := a.cfg.Listen
 	if !a.has(RoleAPI) {
 		address = a.cfg.Edge.Listen
 	}
-	l, err := bind(address)
-	if err != nil {
+	if a.public, err = httpd.Listen(address, a.cfg.Edge.TLSCert, a.cfg.Edge.TLSKey); err != nil {
 		return err
 	}
-	a.public = listener{Listener: l}
-	scheme := "http"
-	if a.cfg.Edge.TLSCert != "" {
-		pair, err := tls.LoadX509KeyPair(a.cfg.Edge.TLSCert, a.cfg.Edge.TLSKey)
-		if err != nil {
-			_ = l.Close() // nothing was served
-			return config.Problemf("the TLS certificate: %v", err)
-		}
-		a.public.tls, scheme = &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}, "https"
-	}
-	a.life.Closes("listener", func() error { return unlessClosed(l.Close()) })
-	a.running.HTTP = scheme + "://" + l.Addr().String()
+	a.life.Closes("listener", a.public.Close)
+	a.running.HTTP = a.public.URL()
 	return nil
-}
-
-func bind(address string) (net.Listener, error) {
-	l, err := net.Listen("tcp", address)
-	if err != nil {
-		var op *net.OpError
-		if errors.As(err, &op) {
-			err = op.Err
-		}
-		var sys *os.SyscallError
-		if errors.As(err, &sys) {
-			err = sys.Err
-		}
-		return nil, config.Problemf("cannot listen on %s: %v", address, err)
-	}
-	return l, nil
 }
 
 // serveHTTP serves REST and sockets on one address.
@@ -90,45 +43,19 @@ func (a *App) serveHTTP(context.Context) error {
 	return nil
 }
 
-// serve answers requests until the part is stopped; sockets that were taken over are the gateway's.
-func (a *App) serve(name string, on listener, handler http.Handler) {
-	server := &http.Server{
-		Handler: handler, ReadHeaderTimeout: headTimeout, ReadTimeout: bodyTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: headBytes,
-		TLSConfig: on.tls, TLSNextProto: map[string]func(*http.Server, *tls.Conn, http.Handler){}, // HTTP/2 has no upgrade
-		ErrorLog: quiet(a.log.With("component", name)),
-	}
+func (a *App) serve(name string, on httpd.Listener, handler http.Handler) {
 	a.life.Start(name, func(ctx context.Context) error {
-		served := make(chan error, 1)
-		go func() {
-			if on.tls != nil {
-				served <- server.ServeTLS(on, "", "")
-				return
-			}
-			served <- server.Serve(on)
-		}()
-		select {
-		case err := <-served:
-			return err
-		case <-ctx.Done():
-		}
-		closing, cancel := context.WithTimeout(context.Background(), closeTimeout)
-		defer cancel()
-		err := server.Shutdown(closing)
-		if err != nil {
-			err = server.Close()
-		}
-		<-served
-		return unlessClosed(err)
+		return on.Serve(ctx, handler, a.log.With("component", name))
 	}, nil)
 }
 
 // startAdmin serves what operators ask a process. It is for this machine unless the config says otherwise.
 func (a *App) startAdmin(context.Context) error {
-	l, err := bind(a.cfg.Admin)
+	l, err := httpd.Listen(a.cfg.Admin, "", "")
 	if err != nil {
 		return err
 	}
-	a.running.Admin = "http://" + l.Addr().String()
+	a.running.Admin = l.URL()
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { say(w, http.StatusOK, "ok") })
 	mux.Handle("GET /metrics", a.metrics.Handler())
@@ -140,7 +67,7 @@ func (a *App) startAdmin(context.Context) error {
 	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
 	mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
 	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
-	a.serve("admin", listener{Listener: l}, mux)
+	a.serve("admin", l, mux)
 	return nil
 }
 
@@ -173,12 +100,4 @@ func say(w http.ResponseWriter, status int, text string) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.WriteHeader(status)
 	_, _ = io.WriteString(w, text+"\n") // who asked has gone
-}
-
-// unlessClosed is err, unless it says that something was closed already.
-func unlessClosed(err error) error {
-	if errors.Is(err, net.ErrClosed) || errors.Is(err, http.ErrServerClosed) {
-		return nil
-	}
-	return err
 }

@@ -2,10 +2,9 @@ package app
 
 import (
 	"context"
-	"net"
 	"net/url"
 
-	"github.com/canopychat/canopy/schemas/chat"
+	"github.com/canopychat/canopy/ops/httpd"
 	schema "github.com/canopychat/canopy/schemas/rpc"
 	"github.com/canopychat/canopy/streams"
 	"github.com/canopychat/canopy/streams/bus"
@@ -49,7 +48,7 @@ func (a *App) startRegistry(context.Context) error {
 // process is what the registry says of a role of this process now.
 func (a *App) process(role Role) schema.Process {
 	p := schema.Process{Region: a.cfg.Region, Admin: a.running.Admin, Version: version(), StartedAt: a.startedAt}
-	failed := a.health.last()
+	failed := a.health.Last()
 	p.Healthy, p.Detail = failed == "", failed
 	if role == RoleEdge {
 		p.URL, p.Sockets, p.MaxSockets, p.Draining = a.socketURL(), a.gateway.Sockets(), a.cfg.Edge.MaxSockets, a.stopping.Load() || a.gateway.Draining()
@@ -68,7 +67,7 @@ func (a *App) changed() {
 func (a *App) socketURL() string {
 	base := a.cfg.Edge.PublicURL
 	if base == "" {
-		base = reachable(a.running.HTTP)
+		base = httpd.Reachable(a.running.HTTP)
 	}
 	u, err := url.Parse(base)
 	if err != nil {
@@ -88,46 +87,19 @@ func (a *App) publicURL() string {
 	if a.cfg.PublicURL != "" {
 		return a.cfg.PublicURL
 	}
-	return reachable(a.running.HTTP)
-}
-
-// reachable is a URL of this machine that a client on it can use: one that listens everywhere does so on the loopback.
-func reachable(raw string) string {
-	u, err := url.Parse(raw)
-	if err != nil {
-		return raw
-	}
-	host, port, err := net.SplitHostPort(u.Host)
-	if ip := net.ParseIP(host); err == nil && (host == "" || (ip != nil && ip.IsUnspecified())) {
-		u.Host = net.JoinHostPort("127.0.0.1", port)
-	}
-	return u.String()
-}
-
-// gateways implements api.Gateways.
-type gateways struct {
-	view   *registry.View
-	region string // of this process: whoever asks here is near it
-}
-
-// Gateways is api.Gateways.
-func (g gateways) Gateways(ws chat.WorkspaceID, region string) []schema.Process {
-	if region == "" {
-		region = g.region
-	}
-	return registry.Rank(ws, region, g.view.Entries())
+	return httpd.Reachable(a.running.HTTP)
 }
 
 // startGatewayView keeps a copy of which gateways live.
-func (a *App) startGatewayView(conn *bus.Conn) (gateways, error) {
+func (a *App) startGatewayView(conn *bus.Conn) (registry.Gateways, error) {
 	bucket, err := hubBucket(conn, streams.BucketRegistry)
 	if err != nil {
-		return gateways{}, err
+		return registry.Gateways{}, err
 	}
 	view, err := registry.NewView(registry.ViewConfig{Source: bucket, Role: string(streams.ServiceGateway), Logger: a.log.With("component", "registry")})
 	if err != nil {
-		return gateways{}, err
+		return registry.Gateways{}, err
 	}
 	a.life.Start("registry view", view.Run, nil)
-	return gateways{view: view, region: a.cfg.Region}, nil
+	return registry.Gateways{View: view, Region: a.cfg.Region}, nil
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/canopychat/canopy/ops/config"
+	"github.com/canopychat/canopy/ops/ctl"
 	"github.com/canopychat/canopy/ops/datadir"
 	"github.com/canopychat/canopy/schemas/chat"
 	"github.com/canopychat/canopy/streams"
@@ -124,7 +125,7 @@ func withLogin(raw string, login natsd.Login) string {
 // provision makes the streams what their files say, and stops when they cannot be, or when they were emptied
 // since the store saw them.
 func (a *App) provision(ctx context.Context) error {
-	wanted, err := provision.Load(streams.Files(), StreamOptions(a.cfg))
+	wanted, err := provision.Load(streams.Files(), ctl.StreamOptions(a.cfg))
 	if err != nil {
 		return err
 	}
@@ -183,22 +184,6 @@ func (a *App) seen(ctx context.Context) (map[string]uint64, error) {
 		seen[streams.ChatStream(shard)] = uint64(max(through, recorded))
 	}
 	return seen, nil
-}
-
-// StreamOptions are the streams' limits as the config has them.
-func StreamOptions(cfg config.Config) provision.Options {
-	o := provision.Options{}
-	if cfg.Streams.Replicas <= 1 {
-		o = provision.Alone()
-	}
-	if cfg.Streams.Replicas > 0 {
-		o.Replicas = cfg.Streams.Replicas
-	}
-	if cfg.Streams.MaxBytes > 0 {
-		o.MaxBytes = cfg.Streams.MaxBytes
-	}
-	o.MaxAge, o.DuplicateWindow = cfg.Streams.MaxAge, cfg.Streams.DedupWindow
-	return o
 }
 
 // dedupWindow is how long the log itself remembers a Msg-Id.

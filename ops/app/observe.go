@@ -40,7 +40,7 @@ func version() string {
 func (a *App) sources() obs.Sources {
 	s := obs.Sources{
 		NATS:      a.monitors,
-		Readiness: func(context.Context) map[string]error { return a.health.seen() },
+		Readiness: func(context.Context) map[string]error { return a.health.Seen() },
 		Drops:     a.drops,
 		InFlight:  a.inFlight,
 	}

@@ -3,13 +3,10 @@ package app
 import (
 	"context"
 	"encoding/json"
-	"fmt"
-	"time"
 
 	schema "github.com/canopychat/canopy/schemas/rpc"
 	"github.com/canopychat/canopy/schemas/token"
 	"github.com/canopychat/canopy/services/auth"
-	"github.com/canopychat/canopy/services/store"
 	"github.com/canopychat/canopy/streams"
 	"github.com/canopychat/canopy/streams/bus"
 	"github.com/canopychat/canopy/streams/kv"
@@ -52,28 +49,4 @@ func (a *App) noteRevocation(e kv.Entry) {
 		return
 	}
 	a.revocations.Note(token.SignInID(id), r.Until)
-}
-
-// announcer implements auth.Announcer: it tells every process that verifies tokens which sign-ins have ended.
-type announcer struct {
-	bucket *kv.Bucket
-	life   time.Duration // that a token may be valid after it was made
-}
-
-// Announce is auth.Announcer.
-func (n announcer) Announce(ctx context.Context, ended []store.SignIn) error {
-	for _, s := range ended {
-		key, err := streams.RevocationKey(string(s.ID))
-		if err != nil {
-			return fmt.Errorf("announce the end of a sign-in: %w", err)
-		}
-		value, err := json.Marshal(schema.Revocation{UserID: s.UserID, Until: time.Now().UTC().Add(n.life)})
-		if err != nil {
-			return fmt.Errorf("announce the end of a sign-in: %w", err)
-		}
-		if _, err := n.bucket.PutTTL(ctx, key, value, n.life); err != nil {
-			return fmt.Errorf("announce the end of a sign-in: %w", err)
-		}
-	}
-	return nil
 }

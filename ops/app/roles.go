@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/canopychat/canopy/ops/datadir"
+	"github.com/canopychat/canopy/ops/gate"
 	"github.com/canopychat/canopy/services/persist"
 	"github.com/canopychat/canopy/services/store/sqlite"
 	"github.com/canopychat/canopy/streams/bus"
@@ -50,4 +51,11 @@ func (a *App) serveRPC(s rpc.Service) {
 	a.life.Start("service "+string(s.Name), func(ctx context.Context) error {
 		return rpc.Serve(ctx, a.hubConn.NATS(), s, a.log)
 	}, nil)
+}
+
+// limitSends makes the buckets that a process has once, however people reach it.
+func (a *App) limitSends(context.Context) (err error) {
+	l := a.cfg.Limits
+	a.sends, err = gate.New(gate.Rates{Address: l.AddressConnects, User: l.UserSends, Channel: l.ChannelSends})
+	return err
 }

@@ -165,7 +165,7 @@ var technologies = []technology{
 	{"net/http/...", []string{"services/api/...", "schemas/rest/resttest", "edge/door", "edge/gateway", "edge/wsconn", "edge/client/...", "ops/..."}, everywhere, "HTTP ends at the border: REST, the upgrade of a socket, operators"},
 	{"net/http/pprof", []string{"ops/app"}, nil, "importing it elsewhere would put profiles on a public address"},
 	{"os/exec", []string{"ops/..."}, everywhere, "no service starts a process"},
-	{"log", []string{"ops/app"}, []string{"ops/..."}, "log/slog is the log; ops/app hands the old one to net/http"},
+	{"log", []string{"ops/httpd"}, []string{"ops/..."}, "log/slog is the log; ops/httpd hands the old one to net/http"},
 	{"reflect", []string{"schemas/ijson", "ops/config"}, everywhere, "two packages read struct tags; the others say what they mean"},
 }
 

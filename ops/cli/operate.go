@@ -9,7 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/canopychat/canopy/ops/app"
 	"github.com/canopychat/canopy/ops/config"
 	"github.com/canopychat/canopy/ops/ctl"
 	"github.com/canopychat/canopy/ops/operator"
@@ -176,7 +175,7 @@ func (c target) plan(s *session, force bool) (plan *ctl.StreamPlan, done func(),
 	if err != nil {
 		return nil, nil, err
 	}
-	o := app.StreamOptions(cfg)
+	o := ctl.StreamOptions(cfg)
 	o.AllowLoss = force
 	plan, err = ctl.PlanStreams(s.ctx, conn, o)
 	if err == nil {

@@ -2,6 +2,7 @@ package config
 
 import (
 	"errors"
+	"net/netip"
 	"strings"
 )
 
@@ -36,4 +37,17 @@ func ParseRate(text string) (Rate, error) {
 		return Rate{}, errRate
 	}
 	return r, nil
+}
+
+// Proxies are the address ranges of TrustedProxies. The error is a *Problem.
+func (c Config) Proxies() ([]netip.Prefix, error) {
+	var all []netip.Prefix
+	for _, text := range c.TrustedProxies {
+		p, err := netip.ParsePrefix(text)
+		if err != nil {
+			return nil, Problemf("trusted_proxies: %w", err)
+		}
+		all = append(all, p)
+	}
+	return all, nil
 }

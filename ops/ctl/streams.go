@@ -6,6 +6,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/canopychat/canopy/ops/config"
 	"github.com/canopychat/canopy/streams"
 	"github.com/canopychat/canopy/streams/bus"
 	"github.com/canopychat/canopy/streams/provision"
@@ -50,3 +51,19 @@ func (p *StreamPlan) Refused() int {
 
 // Apply makes the changes. The error is a *provision.RefusedError when one of them is refused.
 func (p *StreamPlan) Apply(ctx context.Context) error { return p.wanted.Apply(ctx, p.js, p.Changes) }
+
+// StreamOptions are the streams' limits as the config has them.
+func StreamOptions(cfg config.Config) provision.Options {
+	o := provision.Options{}
+	if cfg.Streams.Replicas <= 1 {
+		o = provision.Alone()
+	}
+	if cfg.Streams.Replicas > 0 {
+		o.Replicas = cfg.Streams.Replicas
+	}
+	if cfg.Streams.MaxBytes > 0 {
+		o.MaxBytes = cfg.Streams.MaxBytes
+	}
+	o.MaxAge, o.DuplicateWindow = cfg.Streams.MaxAge, cfg.Streams.DedupWindow
+	return o
+}

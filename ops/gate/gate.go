@@ -4,12 +4,15 @@
 package gate
 
 import (
+	"context"
 	"net/netip"
 	"time"
 
 	"github.com/canopychat/canopy/edge/limit"
+	"github.com/canopychat/canopy/edge/session"
 	"github.com/canopychat/canopy/ops/config"
 	"github.com/canopychat/canopy/schemas/chat"
+	"github.com/canopychat/canopy/schemas/event"
 	"github.com/canopychat/canopy/schemas/fault"
 )
 
@@ -62,6 +65,36 @@ func (g *Gate) User(id chat.UserID) error { return allowed(g.users.Allow(id, 1, 
 
 // Channel counts one send to a channel.
 func (g *Gate) Channel(id chat.ChannelID) error { return allowed(g.channels.Allow(id, 1, time.Now())) }
+
+// Submitter holds changes to the rates of their user and channel before it hands them on: for those that do not come
+// over a socket, whose gateway counts itself.
+type Submitter struct {
+	Gate *Gate
+	Next event.Submitter
+}
+
+// Submit is event.Submitter.
+func (s Submitter) Submit(ctx context.Context, c event.Change) (event.Receipt, error) {
+	if err := s.Gate.User(c.UserID); err != nil {
+		return event.Receipt{}, err
+	}
+	if err := s.Gate.Channel(c.ChannelID); err != nil {
+		return event.Receipt{}, err
+	}
+	return s.Next.Submit(ctx, c)
+}
+
+// Pace is a rate as a gateway holds each socket to it. The error is a *config.Problem.
+func Pace(text string) (session.Pace, error) {
+	r, err := config.ParseRate(text)
+	if err != nil {
+		return session.Pace{}, config.Problemf("%q: %w", text, err)
+	}
+	if r == (config.Rate{}) {
+		return session.Pace{PerSecond: -1}, nil
+	}
+	return session.Pace{PerSecond: r.PerSecond, Burst: float64(r.Burst)}, nil
+}
 
 func allowed(ok bool, retryAfter time.Duration) error {
 	if ok {

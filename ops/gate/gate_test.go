@@ -1,12 +1,44 @@
 package gate_test
 
 import (
+	"context"
 	"net/netip"
 	"testing"
 
 	"github.com/canopychat/canopy/ops/gate"
+	"github.com/canopychat/canopy/schemas/chat"
+	"github.com/canopychat/canopy/schemas/event"
 	"github.com/canopychat/canopy/schemas/fault"
 )
+
+type counted int
+
+// Submit is event.Submitter.
+func (c *counted) Submit(context.Context, event.Change) (event.Receipt, error) {
+	*c++
+	return event.Receipt{Seq: 7}, nil
+}
+
+func TestWhatIsSubmittedIsCounted(t *testing.T) {
+	g, err := gate.New(gate.Rates{User: "1/h burst 2", Channel: "1/h burst 3"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var next counted
+	s := gate.Submitter{Gate: g, Next: &next}
+	for i, c := range []struct {
+		user    chat.UserID
+		refused bool
+	}{{"u1", false}, {"u1", false}, {"u1", true}, {"u2", false}, {"u2", true}} { // the last one by its channel
+		r, err := s.Submit(t.Context(), event.Change{UserID: c.user, ChannelID: "c1"})
+		if fault.Is(err, fault.RateLimited) != c.refused || (err == nil) != (r.Seq == 7) {
+			t.Errorf("number %d: %+v, %v", i, r, err)
+		}
+	}
+	if next != 3 {
+		t.Errorf("%d came through", next)
+	}
+}
 
 func TestGate(t *testing.T) {
 	g, err := gate.New(gate.Rates{Address: "1/h burst 2", User: "1/h", Channel: "off"})

@@ -20,7 +20,7 @@ type (
 	}
 	// Rotator makes another key sign tokens: services/auth.
 	Rotator interface {
-		Rotate(ctx context.Context) error
+		Rotate(ctx context.Context) (kid string, err error)
 	}
 )
 
@@ -215,7 +215,7 @@ func (a *Admin) Token(ctx context.Context, req rpc.TokenRequest) (rpc.TokenReply
 // Keys answers admin.keys.
 func (a *Admin) Keys(ctx context.Context, req rpc.SigningKeysRequest) (rpc.SigningKeysReply, error) {
 	if req.Rotate {
-		if err := a.rotator.Rotate(ctx); err != nil {
+		if _, err := a.rotator.Rotate(ctx); err != nil {
 			return rpc.SigningKeysReply{}, fmt.Errorf("make another signing key: %w", err)
 		}
 	}

@@ -96,7 +96,7 @@ func (*keyring) Issue(_ context.Context, user chat.UserID) (token.Issued, error)
 	return token.Issued{Token: "token of " + string(user)}, nil
 }
 
-func (k *keyring) Rotate(context.Context) error { k.rotated++; return nil }
+func (k *keyring) Rotate(context.Context) (string, error) { k.rotated++; return "2", nil }
 
 // town is a deployment with people in it.
 type town struct {

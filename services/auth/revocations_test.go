@@ -25,7 +25,7 @@ func TestAnEndedSignInIsKnownUntilItsTokensHaveExpired(t *testing.T) {
 		if !r.Revoked("s1") {
 			t.Error("it went early")
 		}
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		if r.Revoked("s1") || !r.Revoked("s2") {
 			t.Error("after 15 minutes")
 		}

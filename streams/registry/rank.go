@@ -59,3 +59,17 @@ func weight(ws chat.WorkspaceID, gateway string) uint64 {
 	h = (h ^ h>>33) * 0xc4ceb9fe1a85ec53
 	return h ^ h>>33
 }
+
+// Gateways ranks those of a view, for whoever asks in a region.
+type Gateways struct {
+	View   *View
+	Region string // of who asks and does not say
+}
+
+// Gateways is Rank of those that live now.
+func (g Gateways) Gateways(ws chat.WorkspaceID, region string) []rpc.Process {
+	if region == "" {
+		region = g.Region
+	}
+	return Rank(ws, region, g.View.Entries())
+}
