@@ -37,13 +37,13 @@ func (plain) Issue(_ context.Context, user chat.UserID) (token.Issued, error) {
 	return token.Issued{Token: "token-of-" + string(user)}, nil
 }
 
-func (p plain) Rotate(ctx context.Context) error {
+func (p plain) Rotate(ctx context.Context) (string, error) {
 	keys, err := p.db.SigningKeys(ctx)
 	if err != nil {
-		return err
+		return "", err
 	}
 	key := store.SigningKey{ID: string(rune('1' + len(keys))), Seed: make([]byte, 32), CreatedAt: time.Unix(int64(len(keys)), 0)}
-	return p.db.AddKey(ctx, key)
+	return key.ID, p.db.AddKey(ctx, key)
 }
 
 // office is a deployment whose hub answers operators.

@@ -66,7 +66,7 @@ func Serve(ctx context.Context, nc *nats.Conn, s Service, log *slog.Logger) erro
 	if err != nil {
 		return fmt.Errorf("register service %s: %w", s.Name, err)
 	}
-	srv := &server{ctx: ctx, log: log.With("service", string(s.Name)), places: make(chan struct{}, MaxAnswering)}
+	srv := &server{nc: nc, ctx: ctx, log: log.With("service", string(s.Name)), places: make(chan struct{}, MaxAnswering)}
 	for method, handle := range s.Methods {
 		subject, err := streams.RPCSubject(s.Name, method)
 		if err == nil {
@@ -87,6 +87,7 @@ func Serve(ctx context.Context, nc *nats.Conn, s Service, log *slog.Logger) erro
 
 // server is what the endpoints of one service share.
 type server struct {
+	nc        *nats.Conn
 	ctx       context.Context // ends the answering
 	log       *slog.Logger
 	places    chan struct{} // one token a question that is being answered
@@ -112,23 +113,26 @@ func (s *server) endpoint(handle Handler) micro.HandlerFunc {
 	}
 }
 
+// answer publishes what a handler says. It does not answer through req, whose handler has returned: what that notes for
+// the statistics belongs to the goroutine that called the handler.
 func (s *server) answer(ctx context.Context, req micro.Request, handle Handler) {
+	out := &nats.Msg{Subject: req.Reply()}
 	reply, err := handle(ctx, req.Data())
 	if err == nil {
-		if err = req.RespondJSON(reply); err != nil {
-			s.log.Error("could not answer", "subject", req.Subject(), "err", err)
-		}
-		return
-	}
-	if fault.Is(err, fault.Internal) {
-		s.log.Error("question failed", "subject", req.Subject(), "err", err)
-	}
-	public := fault.Public(err)
-	body, err := json.Marshal(rpc.Fault{Code: public.Kind, Message: public.Message, RetryAfterMS: public.RetryAfter.Milliseconds()})
-	if err == nil {
-		err = req.Error(string(public.Kind), public.Message, body)
+		out.Data, err = json.Marshal(reply)
 	}
 	if err != nil {
+		if fault.Is(err, fault.Internal) {
+			s.log.Error("question failed", "subject", req.Subject(), "err", err)
+		}
+		public := fault.Public(err)
+		out.Header = nats.Header{micro.ErrorHeader: {public.Message}, micro.ErrorCodeHeader: {string(public.Kind)}}
+		out.Data, err = json.Marshal(rpc.Fault{Code: public.Kind, Message: public.Message, RetryAfterMS: public.RetryAfter.Milliseconds()})
+	}
+	if err == nil {
+		err = s.nc.PublishMsg(out)
+	}
+	if err != nil && out.Subject != "" { // or nobody waits for an answer
 		s.log.Error("could not answer", "subject", req.Subject(), "err", err)
 	}
 }
