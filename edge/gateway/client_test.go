@@ -102,7 +102,7 @@ func (w *world) tryConnect() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := nc.SetDeadline(time.Now().Add(2 * patience)); err != nil {
+	if err := nc.SetDeadline(time.Now().Add(6 * patience)); err != nil {
 		return nil, err
 	}
 	if w.driver.tls {
