@@ -101,7 +101,7 @@ func (a *App) gatewayConfig() (gateway.Config, error) {
 	e := a.cfg.Edge
 	c := gateway.Config{
 		Heartbeat: e.Heartbeat, StallTimeout: e.StallTimeout, DrainSpread: e.DrainSpread,
-		MaxSockets: e.MaxSockets, MaxBytes: e.MaxBytes, AllowedOrigins: e.AllowedOrigins, Log: a.log.With("component", "gateway"),
+		MaxSockets: e.MaxSockets, Remembered: e.MaxSockets, MaxBytes: e.MaxBytes, AllowedOrigins: e.AllowedOrigins, Log: a.log.With("component", "gateway"),
 	}
 	if a.cfg.NoLimits {
 		none := session.Pace{PerSecond: -1}

@@ -60,7 +60,7 @@ func TestSubmitterMeasuresWhatWasStored(t *testing.T) {
 		p := scrape(t, m)
 		p.wants(t, 1, "canopy_publish_ack_seconds_count")
 		p.wants(t, 2, "canopy_publish_ack_seconds_sum")
-		if obs.TraceID(to.traces[0]) == "" || to.traces[1] != example {
+		if event.TraceID(to.traces[0]) == "" || to.traces[1] != example {
 			t.Errorf("into the log went %q", to.traces)
 		}
 	})
@@ -94,7 +94,7 @@ func TestOneTraceFromTheSocketToTheStore(t *testing.T) {
 	if publish == nil || persist == nil {
 		t.Fatalf("the spans are %v", r.spans)
 	}
-	if hex.EncodeToString(persist.TraceId) != obs.TraceID(socket) || !bytes.Equal(publish.ParentSpanId, r.spans["socket"].SpanId) || !bytes.Equal(persist.ParentSpanId, publish.SpanId) {
+	if hex.EncodeToString(persist.TraceId) != event.TraceID(socket) || !bytes.Equal(publish.ParentSpanId, r.spans["socket"].SpanId) || !bytes.Equal(persist.ParentSpanId, publish.SpanId) {
 		t.Errorf("of the trace %s: %v, %v", socket, publish, persist)
 	}
 }

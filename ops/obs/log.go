@@ -6,14 +6,6 @@ import (
 	"strings"
 )
 
-// Trace is the attribute trace_id of a log line, or none when there is no trace.
-func Trace(traceparent string) slog.Attr {
-	if id := TraceID(traceparent); id != "" {
-		return slog.String("trace_id", id)
-	}
-	return slog.Attr{} // handlers leave it out
-}
-
 // Guard is a slog.Handler for tests that run a whole process: it hands every line on, and reports those that hold
 // a secret, at any level and in any attribute: a token, a password, the text of a message.
 type Guard struct {

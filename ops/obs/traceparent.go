@@ -85,14 +85,6 @@ func (t TraceParent) String() string {
 	return string(AppendTraceParent(text[:0], t))
 }
 
-// TraceID is the trace's id in a traceparent, for a log line; empty when it is none.
-func TraceID(traceparent string) string {
-	if _, err := ParseTraceParent(traceparent); err != nil {
-		return ""
-	}
-	return traceparent[3:35]
-}
-
 // newTraceParent begins a trace that nobody records. Its ids connect lines of logs and are no secret, so
 // they need no source of chance that costs a system call.
 func newTraceParent() TraceParent {

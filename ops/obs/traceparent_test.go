@@ -34,16 +34,10 @@ func TestParseTraceParent(t *testing.T) {
 				if !errors.Is(err, obs.ErrBadTraceParent) || got != (obs.TraceParent{}) {
 					t.Errorf("it is %v, %v; want ErrBadTraceParent and nothing", got, err)
 				}
-				if id := obs.TraceID(test.text); id != "" {
-					t.Errorf("its trace id is %q", id)
-				}
 				return
 			}
 			if err != nil || got.String() != test.want {
 				t.Errorf("it is %v, %v; want %s", got, err, test.want)
-			}
-			if id := obs.TraceID(test.text); id != "0af7651916cd43dd8448eb211c80319c" {
-				t.Errorf("its trace id is %q", id)
 			}
 			if got.Sampled() != (test.want[54] != '0') {
 				t.Errorf("Sampled is %v", got.Sampled())
@@ -55,15 +49,6 @@ func TestParseTraceParent(t *testing.T) {
 func TestTheHeaderIsTheLogs(t *testing.T) {
 	if obs.TraceParentHeader != streams.HeaderTrace {
 		t.Errorf("the header is %s here and %s in the log", obs.TraceParentHeader, streams.HeaderTrace)
-	}
-}
-
-func TestTraceIsAnAttributeOrNone(t *testing.T) {
-	if a := obs.Trace(example); a.Key != "trace_id" || a.Value.String() != "0af7651916cd43dd8448eb211c80319c" {
-		t.Errorf("the attribute is %v", a)
-	}
-	if a := obs.Trace("nonsense"); a.Key != "" {
-		t.Errorf("what is no trace is the attribute %v", a)
 	}
 }
 

@@ -19,6 +19,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/canopychat/canopy/ops/obs"
+	"github.com/canopychat/canopy/schemas/event"
 	"github.com/canopychat/canopy/schemas/fault"
 )
 
@@ -138,8 +139,8 @@ func TestSpansOfAMessage(t *testing.T) {
 		if span == nil {
 			t.Fatalf("there is no span %s", name)
 		}
-		if hex.EncodeToString(span.TraceId) != obs.TraceID(socket) {
-			t.Errorf("%s is of the trace %x, want %s", name, span.TraceId, obs.TraceID(socket))
+		if hex.EncodeToString(span.TraceId) != event.TraceID(socket) {
+			t.Errorf("%s is of the trace %x, want %s", name, span.TraceId, event.TraceID(socket))
 		}
 		var want []byte
 		if parent != "" {
@@ -220,7 +221,7 @@ func TestWithoutACollectorEveryChainHasATrace(t *testing.T) {
 		t.Errorf("a new trace is %q, %v; want one that is not recorded", first, err)
 	}
 	second, _ := tracing.Start(t.Context(), "socket", "not a traceparent")
-	if _, err := obs.ParseTraceParent(second); err != nil || obs.TraceID(first) == obs.TraceID(second) {
+	if _, err := obs.ParseTraceParent(second); err != nil || event.TraceID(first) == event.TraceID(second) {
 		t.Errorf("two traces are %s and %s", first, second)
 	}
 	// Who records further on finds the span that exists.
@@ -274,7 +275,7 @@ func TestACollectorThatIsAwayIsSaidOnce(t *testing.T) {
 	}
 	late, end := tracing.Start(t.Context(), "late", "")
 	end(nil)
-	if obs.TraceID(late) == "" {
+	if event.TraceID(late) == "" {
 		t.Errorf("after Shutdown a trace is %q", late)
 	}
 }
