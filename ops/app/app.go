@@ -209,7 +209,7 @@ func (a *App) start(ctx context.Context) error {
 		{"persist", a.has(RolePersist), a.startPersist},
 		{"api", a.has(RoleAPI), a.startAPI},
 		{"edge", a.has(RoleEdge), a.startEdge},
-		{"first content", a.whole(), a.makeFirst},
+		{"first content", a.has(RoleAPI), a.makeFirst},
 		{"health", true, a.startHealth},
 		{"registry", true, a.startRegistry},
 		{"http", a.has(RoleEdge, RoleAPI), a.serveHTTP},

@@ -8,7 +8,7 @@ import (
 )
 
 // makeFirst gives a new deployment its first content: the demo, or, when it shall be empty, the invitation to the first
-// visitor.
+// visitor. Where the roles are processes of their own, nobody makes a demo.
 func (a *App) makeFirst(ctx context.Context) error {
 	needed, err := a.api.accounts.NeedsSetup(ctx)
 	if err != nil {
@@ -16,6 +16,9 @@ func (a *App) makeFirst(ctx context.Context) error {
 	}
 	planned := a.folder.Secrets.Demo.WorkspaceID != ""
 	switch {
+	case needed && !a.whole(): // a role's output ends up in logs that many read: the code is not in it
+		a.log.Warn("nobody has an account yet: canopy setup makes the first one, with the setup_code of secrets.json in the data folder", "url", a.publicURL())
+	case !a.whole():
 	case planned, needed && !a.cfg.Empty:
 		return a.makeDemo(ctx)
 	case needed:
