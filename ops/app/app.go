@@ -210,8 +210,8 @@ func (a *App) start(ctx context.Context) error {
 		{"api", a.has(RoleAPI), a.startAPI},
 		{"edge", a.has(RoleEdge), a.startEdge},
 		{"first content", a.has(RoleAPI), a.makeFirst},
-		{"health", true, a.startHealth},
 		{"registry", true, a.startRegistry},
+		{"health", true, a.startHealth},
 		{"http", a.has(RoleEdge, RoleAPI), a.serveHTTP},
 		{"run.json", a.whole(), a.writeRunFile},
 	}

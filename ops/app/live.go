@@ -24,20 +24,18 @@ func (a *App) startRegistry(context.Context) error {
 	if err != nil {
 		return err
 	}
-	for _, role := range a.roles {
-		name := liveRoles[role]
+	for _, role := range a.roles { // all of them before one runs: whoever has something to tell finds them whole
 		announce, err := registry.NewAnnounce(registry.AnnounceConfig{
-			Store: bucket, Role: string(name), ID: a.id, Entry: func() schema.Process { return a.process(role) }, Logger: a.log.With("component", "registry"),
+			Store: bucket, Role: string(liveRoles[role]), ID: a.id, Entry: func() schema.Process { return a.process(role) }, Logger: a.log.With("component", "registry"),
 		})
 		if err != nil {
 			return err
 		}
 		a.announces = append(a.announces, announce)
-		var last func()
-		if role == RoleEdge {
-			last = a.drainGateway
-		}
-		a.life.Start("registry "+string(role), announce.Run, last)
+	}
+	for i, role := range a.roles {
+		name := liveRoles[role]
+		a.life.Start("registry "+string(role), a.announces[i].Run, nil)
 		a.life.Start("service "+string(name), func(ctx context.Context) error {
 			return rpc.Register(ctx, a.conn().NATS(), rpc.Role{Service: name, ID: a.id, Region: a.cfg.Region}, a.log)
 		}, nil)

@@ -479,8 +479,9 @@ func TestTheEndLetsTheHandlerFinish(t *testing.T) {
 	time.Sleep(100 * time.Millisecond)
 	close(release)
 	<-stopped
-	if f := floor(t, c, conn); got.count() != 100 || f != 100 {
-		t.Errorf("%d events were handled, up to %d are acknowledged", got.count(), f)
+	eventually(t, "what was handled is acknowledged", func() bool { return floor(t, c, conn) == 100 }) // the hub takes a moment over 100 acks
+	if got.count() != 100 {
+		t.Errorf("%d events were handled", got.count())
 	}
 }
 
