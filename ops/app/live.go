@@ -35,7 +35,11 @@ func (a *App) startRegistry(context.Context) error {
 	}
 	for i, role := range a.roles {
 		name := liveRoles[role]
-		a.life.Start("registry "+string(role), a.announces[i].Run, nil)
+		var last func()
+		if role == RoleEdge { // while the registry still says that it drains
+			last = a.drainGateway
+		}
+		a.life.Start("registry "+string(role), a.announces[i].Run, last)
 		a.life.Start("service "+string(name), func(ctx context.Context) error {
 			return rpc.Register(ctx, a.conn().NATS(), rpc.Role{Service: name, ID: a.id, Region: a.cfg.Region}, a.log)
 		}, nil)
