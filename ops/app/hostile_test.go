@@ -133,8 +133,9 @@ func (b *besieged) buryTokens() {
 	own := func(text []byte) []byte { return ed25519.Sign(private, text) }
 	jwk := fmt.Sprintf(`,"jwk":{"kty":"OKP","crv":"Ed25519","x":%q}`, base64.RawURLEncoding.EncodeToString(private.Public().(ed25519.PublicKey)))
 	flipped := []byte(parts[2])
-	flipped[10] ^= 1
-	if !strings.ContainsRune("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_", rune(flipped[10])) {
+	if flipped[10] == 'A' {
+		flipped[10] = 'B'
+	} else {
 		flipped[10] = 'A'
 	}
 	b.dead = map[string]string{
