@@ -235,9 +235,9 @@ func (b *Book) own(p Person, of *entry, now time.Time, e *Effects) {
 		return
 	}
 	if best == offline {
-		b.drop(p, of, b.self)
+		of.drop(b.self)
 	} else {
-		b.put(of, told{at: b.seat(b.self), status: best, text: of.here.text, channels: of.here.channels, since: now.UnixMicro()})
+		of.put(told{at: b.seat(b.self), status: best, text: of.here.text, channels: of.here.channels, since: now.UnixMicro()})
 	}
 	e.Dirty = append(e.Dirty, p)
 	b.show(p, of, of.here.channels, e)
@@ -262,7 +262,7 @@ func (of *entry) at(s Seat) *told {
 	return nil
 }
 
-func (b *Book) put(of *entry, t told) {
+func (of *entry) put(t told) {
 	if before := of.at(*t.at); before != nil {
 		*before = t
 		return
@@ -270,7 +270,7 @@ func (b *Book) put(of *entry, t told) {
 	of.states = append(of.states, t)
 }
 
-func (b *Book) drop(p Person, of *entry, at Seat) {
+func (of *entry) drop(at Seat) {
 	of.states = slices.DeleteFunc(of.states, func(t told) bool { return *t.at == at })
 	if len(of.states) == 0 {
 		of.states = nil

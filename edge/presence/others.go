@@ -34,13 +34,13 @@ func (b *Book) Hear(p Person, at Seat, state *rpc.PresenceState, now time.Time) 
 	case of == nil && gone:
 		return e
 	case gone:
-		b.drop(p, of, at)
+		of.drop(at)
 	default:
 		if of == nil {
 			of = &entry{}
 			b.people[p] = of
 		}
-		b.put(of, told{
+		of.put(told{
 			at: b.seat(at), generation: b.generation, status: rank(state.Status), text: state.Text,
 			channels: few(state.Channels), since: state.At.UnixMicro(),
 		})
@@ -117,7 +117,7 @@ func (b *Book) Lapse(at Seat, now time.Time) (e Effects) {
 	for _, p := range b.at(at, "") { // nobody sweeps for another region; it tells them again when it is back
 		of := b.people[p]
 		before := of.at(at).channels
-		b.drop(p, of, at)
+		of.drop(at)
 		b.show(p, of, before, &e)
 	}
 	return e

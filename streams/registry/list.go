@@ -3,11 +3,9 @@ package registry
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"slices"
 
 	"github.com/canopychat/canopy/schemas/rpc"
-	"github.com/canopychat/canopy/streams"
 	"github.com/canopychat/canopy/streams/kv"
 )
 
@@ -24,13 +22,9 @@ func List(ctx context.Context, from Lister) ([]rpc.Process, error) {
 	}
 	processes := make([]rpc.Process, 0, len(entries))
 	for _, e := range entries {
-		var p rpc.Process
-		role, id, err := streams.ParseRegistryKey(e.Key)
-		if err != nil || json.Unmarshal(e.Value, &p) != nil {
-			continue // somebody put it there by hand
+		if p, err := read(e); err == nil { // else somebody put it there by hand
+			processes = append(processes, p)
 		}
-		p.Role, p.ID = role, id
-		processes = append(processes, p)
 	}
 	slices.SortFunc(processes, func(a, b rpc.Process) int { return cmp.Or(cmp.Compare(a.Role, b.Role), cmp.Compare(a.ID, b.ID)) })
 	return processes, nil

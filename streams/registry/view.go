@@ -113,16 +113,21 @@ func (v *View) note(e kv.Entry) {
 
 // noteEntry needs mu. An entry that cannot be read takes the place of the one before: what that said is no longer so.
 func (v *View) noteEntry(e kv.Entry) {
-	var p rpc.Process
-	role, id, err := streams.ParseRegistryKey(e.Key)
-	if err == nil {
-		err = json.Unmarshal(e.Value, &p)
-	}
+	p, err := read(e)
 	if err != nil {
 		v.log.Debug("an entry of the registry cannot be read", "key", e.Key, "err", err)
 		delete(v.entries, e.Key)
 		return
 	}
-	p.Role, p.ID = role, id // the key is right
 	v.entries[e.Key] = seen{process: p, at: time.Now(), round: v.round}
+}
+
+// read is what an entry says. Of its role and id the key is right.
+func read(e kv.Entry) (p rpc.Process, err error) {
+	role, id, err := streams.ParseRegistryKey(e.Key)
+	if err == nil {
+		err = json.Unmarshal(e.Value, &p)
+	}
+	p.Role, p.ID = role, id
+	return p, err
 }
