@@ -103,7 +103,7 @@ func measureSoak(ctx context.Context, s *site.Site, o options) (k *Soak, err err
 	if err := mix.Prepare(ctx, o.soakFill); err != nil {
 		return nil, fmt.Errorf("fill the channels: %w", err)
 	}
-	before, err := sv.Counters(ctx)
+	before, err := sv.Emptied(ctx) // the sockets that filled the channels are not of the soak
 	if err != nil {
 		return nil, err
 	}
