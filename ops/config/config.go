@@ -22,13 +22,15 @@ type Config struct {
 
 	TrustedProxies []string `conf:"trusted_proxies" is:"cidr"` // whose X-Forwarded-For is believed, such as 10.0.0.0/8; limits per address depend on it
 
-	Hub     Hub     `conf:"hub"`
-	Leaf    Leaf    `conf:"leaf"`
-	Streams Streams `conf:"streams"`
-	Edge    Edge    `conf:"edge"`
-	Auth    Auth    `conf:"auth"`
-	Limits  Limits  `conf:"limits"`
-	Mail    Mail    `conf:"mail"`
+	Hub       Hub       `conf:"hub"`
+	Leaf      Leaf      `conf:"leaf"`
+	Streams   Streams   `conf:"streams"`
+	Cassandra Cassandra `conf:"cassandra"`
+	Postgres  Postgres  `conf:"postgres"`
+	Edge      Edge      `conf:"edge"`
+	Auth      Auth      `conf:"auth"`
+	Limits    Limits    `conf:"limits"`
+	Mail      Mail      `conf:"mail"`
 }
 
 // Hub is the NATS server that holds the streams, and how others reach it.
@@ -38,23 +40,46 @@ type Hub struct {
 	Monitor    string `conf:"monitor" is:"address"`     // NATS's monitoring endpoints; they need no login
 	SyncAlways bool   `conf:"sync_always"`              // fsync before each acknowledgement: nothing acknowledged is lost when the power goes
 	MaxStore   int64  `conf:"max_store" is:"size"`      // bytes of files that the streams may reserve together
-	URL        string `conf:"url" is:"urls"`            // where other roles find it, nats://host:port; without credentials those of the data folder are used
+	URL        string `conf:"url" is:"urls"`            // where other roles find it, nats://host:port,…; without credentials those of the data folder are used
+	Server     string `conf:"server" is:"path"`         // a configuration file of nats-server, which then says everything about the server in place of the fields above (ops/deploy/nats)
 }
 
 // Leaf is the NATS server of a region's edge, and how others reach it.
 type Leaf struct {
-	Listen  string `conf:"listen" is:"address"`   // for clients
-	Monitor string `conf:"monitor" is:"address"`  // NATS's monitoring endpoints; they need no login
-	HubURL  string `conf:"hub_url" is:"leaf-url"` // where it finds the hub's leaf_listen, nats-leaf://host:port; credentials as in Hub.URL
-	URL     string `conf:"url" is:"urls"`         // where other roles find it, nats://host:port; credentials as in Hub.URL
+	Listen  string `conf:"listen" is:"address"`    // for clients
+	Monitor string `conf:"monitor" is:"address"`   // NATS's monitoring endpoints; they need no login
+	HubURL  string `conf:"hub_url" is:"leaf-urls"` // where it finds the hub's leaf_listen, nats-leaf://host:port; credentials as in Hub.URL
+	URL     string `conf:"url" is:"urls"`          // where other roles find it, nats://host:port,…; credentials as in Hub.URL
+	Server  string `conf:"server" is:"path"`       // a configuration file of nats-server, as in Hub
 }
 
 // Streams are the limits of the CHAT streams. `canopy streams plan` shows what a change of them would do.
 type Streams struct {
-	Replicas    int           `conf:"replicas" is:"replicas"` // copies of each stream; more than one needs a cluster
-	DedupWindow time.Duration `conf:"dedup_window"`           // how long the log itself knows a repetition; at most MaxAge
-	MaxAge      time.Duration `conf:"max_age"`                // how long the log keeps an event
-	MaxBytes    int64         `conf:"max_bytes" is:"size"`    // bytes that each of them reserves; it takes no more events when they are used
+	Replicas    int           `conf:"replicas" is:"replicas"`   // copies of each stream; more than one needs a cluster
+	DedupWindow time.Duration `conf:"dedup_window"`             // how long the log itself knows a repetition; at most MaxAge
+	MaxAge      time.Duration `conf:"max_age"`                  // how long the log keeps an event
+	MaxBytes    int64         `conf:"max_bytes" is:"size"`      // bytes that each of them reserves; it takes no more events when they are used
+	Placement   []string      `conf:"placement" is:"placement"` // the servers of shards by their tag, 0=region:eu,2=region:us; others may lie on any hub server
+}
+
+// Cassandra is where the Messages store lies. Without hosts it is an SQLite file in the data folder.
+type Cassandra struct {
+	Hosts       []string      `conf:"hosts" is:"host"`           // some nodes of the ring, host or host:port; the others are found through them
+	Keyspace    string        `conf:"keyspace" is:"keyspace"`    // made at the first start
+	Datacenter  string        `conf:"datacenter"`                // whose nodes are asked (LOCAL_QUORUM); empty: that of the first host that answers
+	Replication int           `conf:"replication" is:"replicas"` // copies in the datacenter when the keyspace is made; never more than it has nodes
+	User        string        `conf:"user"`                      // empty: no login
+	Password    string        `conf:"password" is:"secret"`      // of User
+	TLSCA       string        `conf:"tls_ca" is:"path"`          // PEM file of who signs the nodes' certificates; empty: no TLS
+	Timeout     time.Duration `conf:"timeout"`                   // of one question to a node
+	BucketRows  int           `conf:"bucket_rows" is:"count"`    // rows of a channel after which another partition begins
+}
+
+// Postgres is where the Directory lies. Without a DSN it is an SQLite file in the data folder.
+type Postgres struct {
+	DSN              string        `conf:"dsn" is:"dsn"`         // postgres://user:password@host:port/database?sslmode=…
+	MaxConns         int           `conf:"max_conns" is:"count"` // of this process
+	StatementTimeout time.Duration `conf:"statement_timeout"`    // after which the server gives a statement up
 }
 
 // Edge is what serves sockets.
@@ -142,6 +167,13 @@ func (c Config) WithDefaults(l Layout) Config {
 		or(&c.Streams.MaxBytes, 1<<30) // four of them fit on a laptop
 	}
 	or(&c.Streams.MaxBytes, 8<<30)
+
+	or(&c.Cassandra.Keyspace, "canopy")
+	or(&c.Cassandra.Replication, 3)
+	or(&c.Cassandra.Timeout, 2*time.Second)
+	or(&c.Cassandra.BucketRows, 100_000)
+	or(&c.Postgres.MaxConns, 16)
+	or(&c.Postgres.StatementTimeout, 5*time.Second)
 
 	or(&c.Edge.Listen, "127.0.0.1:8081") // beside the api's
 	or(&c.Edge.Heartbeat, 30*time.Second)

@@ -43,7 +43,9 @@ func (f field) print() string {
 			return quote(shortDuration(time.Duration(f.value.Int())))
 		case f.is == "secret" && v != "":
 			return quote("xxxxx")
-		case f.is == "urls", f.is == "leaf-url":
+		case f.is == "dsn":
+			return quote(Redact(v))
+		case f.is == "urls", f.is == "leaf-urls":
 			return quote(redactAll(v))
 		}
 		return quote(v)

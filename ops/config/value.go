@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -201,10 +202,25 @@ func check(is, s string) error {
 				return errors.New("it wants nats://host:port or tls://host:port, several with commas between")
 			}
 		}
-	case "leaf-url":
-		if !isURL(s, "nats-leaf", "nats", "tls") {
-			return errors.New("it wants nats-leaf://host:port or tls://host:port")
+	case "leaf-urls":
+		for part := range strings.SplitSeq(s, ",") {
+			if !isURL(strings.TrimSpace(part), "nats-leaf", "nats", "tls") {
+				return errors.New("it wants nats-leaf://host:port or tls://host:port, several with commas between")
+			}
 		}
+	case "host":
+		return checkHost(s)
+	case "keyspace":
+		if !keyspace.MatchString(s) {
+			return fmt.Errorf("%.60q is not a keyspace: a letter, then at most 47 of a-z, 0-9 and _", s)
+		}
+	case "dsn":
+		if !isURL(s, "postgres", "postgresql") {
+			return errors.New("it wants postgres://user:password@host:port/database")
+		}
+	case "placement":
+		_, err := ParsePlacement(s)
+		return err
 	case "rate":
 		if _, err := ParseRate(s); err != nil {
 			return err
@@ -243,6 +259,23 @@ func checkAddress(s string) error {
 	}
 	if err != nil {
 		return fmt.Errorf("%.80q is not host:port, such as 127.0.0.1:8080", s)
+	}
+	return nil
+}
+
+// keyspace is what Cassandra takes without quotes, at most as long as it allows.
+var keyspace = regexp.MustCompile(`^[a-z][a-z0-9_]{0,47}$`)
+
+func checkHost(s string) error {
+	if !strings.Contains(s, ":") {
+		s += ":9042"
+	}
+	host, port, err := net.SplitHostPort(s)
+	if err == nil {
+		_, err = strconv.ParseUint(port, 10, 16)
+	}
+	if err != nil || host == "" || strings.ContainsAny(host, " /@") {
+		return fmt.Errorf("%.80q is not host or host:port, such as 10.0.0.5", s)
 	}
 	return nil
 }

@@ -20,7 +20,8 @@ type Messages interface {
 	//     both are in the channel.
 	//
 	// "Latest" is by event.Stored.Version, so that it holds over epochs too; State is this rule as code. A message
-	// is named by its channel and seq: a workspace uses no seq twice. Kinds that change no message (members,
+	// is named by its channel and seq: a workspace uses no seq twice, and a new epoch begins above every seq of the one
+	// before it, so that seqs rise with versions. Kinds that change no message (members,
 	// channels, users, unknown ones) leave no row. When it returns nil everything is durable; after an error any
 	// part of it may have been written, and it can be called again.
 	Apply(ctx context.Context, events []event.Stored) error

@@ -91,10 +91,10 @@ type History struct {
 	Events   []event.Stored
 }
 
-// Seqs of the two epochs. Those of the second are lower, so that only a version puts them in order.
+// Seqs of the two epochs: each begins above every seq of the one before it.
 const (
-	seqsOfEpoch1 chat.Seq = 1 << 20
-	seqsOfEpoch2 chat.Seq = 0
+	seqsOfEpoch1 chat.Seq = 0
+	seqsOfEpoch2 chat.Seq = 1 << 20
 )
 
 // NewHistory makes up a history of n events over two epochs, three channels and some days.
@@ -172,7 +172,7 @@ func noise(r *rand.Rand, l *aLog, of event.Stored) event.Stored {
 	case 3:
 		return l.add(event.Event{V: event.Version + 1, Kind: event.MessagePosted, Body: "of a later version"})
 	}
-	return l.add(event.Event{Kind: event.MessageEdited, MessageSeq: seqsOfEpoch1 << 4, Body: "there is no such message"})
+	return l.add(event.Event{Kind: event.MessageEdited, MessageSeq: seqsOfEpoch2 << 4, Body: "there is no such message"})
 }
 
 func randomBody(r *rand.Rand) string {
