@@ -121,7 +121,7 @@ func TestFileProblems(t *testing.T) {
 		"region: \"eu.1\"":                              `FILE:1: region: a region is 1 to 26 of the characters 0-9 and a-z, and not "hub"`,
 		"log_level: loud":                               `FILE:1: log_level: "loud" is none of debug, info, warn, error`,
 		"hub { url: \"http://u:secret@h\" }":            `FILE:1: hub.url: it wants nats://host:port or tls://host:port, several with commas between`,
-		"leaf { hub_url: \"nats://u:secret@\" }":        `FILE:1: leaf.hub_url: it wants nats-leaf://host:port or tls://host:port`,
+		"leaf { hub_url: \"nats://u:secret@\" }":        `FILE:1: leaf.hub_url: it wants nats-leaf://host:port or tls://host:port, several with commas between`,
 		"streams { replicas: 6 }":                       `FILE:1: streams.replicas: it is 1 to 5; 3 is usual for a cluster`,
 		"data: \"a\\x00b\"":                             `FILE:1: data: a path holds no NUL`,
 		"edge { tls_cert: a.pem }":                      `edge.tls_cert and edge.tls_key: one needs the other`,
