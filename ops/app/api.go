@@ -18,7 +18,6 @@ import (
 	"github.com/canopychat/canopy/services/ingest"
 	"github.com/canopychat/canopy/services/mail"
 	"github.com/canopychat/canopy/services/store"
-	"github.com/canopychat/canopy/services/store/sqlite"
 	"github.com/canopychat/canopy/services/throttle"
 	"github.com/canopychat/canopy/streams"
 	"github.com/canopychat/canopy/streams/bus"
@@ -28,7 +27,7 @@ import (
 
 // apiRole is the parts of the api role that others need: the demo, the handler, operators' figures.
 type apiRole struct {
-	store     *sqlite.Directory
+	store     store.Directory
 	passwords *auth.Passwords
 	signer    *auth.Signer
 	sessions  *auth.Sessions
@@ -203,7 +202,7 @@ func (r roles) SetDeactivated(ctx context.Context, by chat.UserID, ws chat.Works
 // operatorTokens makes tokens for operators: each is a sign-in that can be listed and revoked.
 type operatorTokens struct {
 	sessions *auth.Sessions
-	users    *sqlite.Directory
+	users    store.Directory
 }
 
 // Issue is accounts.Tokens.

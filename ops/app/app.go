@@ -22,6 +22,7 @@ import (
 	"github.com/canopychat/canopy/schemas/chat"
 	"github.com/canopychat/canopy/services/auth"
 	"github.com/canopychat/canopy/services/persist"
+	"github.com/canopychat/canopy/services/store"
 	"github.com/canopychat/canopy/services/store/sqlite"
 	"github.com/canopychat/canopy/streams/bus"
 	"github.com/canopychat/canopy/streams/natsd"
@@ -86,8 +87,8 @@ type App struct {
 	health      health.Health
 	hub         *natsd.Hub
 	leaf        *natsd.Leaf
-	messages    *sqlite.Messages
-	directory   *sqlite.Directory
+	messages    store.Messages
+	directory   store.Directory
 	hubConn     *bus.Conn // api, persist, provisioning
 	leafConn    *bus.Conn // edge
 	api         *apiRole

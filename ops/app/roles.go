@@ -3,32 +3,12 @@ package app
 import (
 	"context"
 
-	"github.com/canopychat/canopy/ops/datadir"
 	"github.com/canopychat/canopy/ops/gate"
 	"github.com/canopychat/canopy/services/persist"
-	"github.com/canopychat/canopy/services/store/sqlite"
 	"github.com/canopychat/canopy/streams/bus"
 	"github.com/canopychat/canopy/streams/publish"
 	"github.com/canopychat/canopy/streams/rpc"
 )
-
-func (a *App) openMessages(ctx context.Context) (err error) {
-	a.messages, err = sqlite.OpenMessages(ctx, a.folder.At(datadir.Messages))
-	if err != nil {
-		return err
-	}
-	a.life.Closes("messages store", a.messages.Close)
-	return nil
-}
-
-func (a *App) openDirectory(ctx context.Context) (err error) {
-	a.directory, err = sqlite.OpenDirectory(ctx, a.folder.At(datadir.Directory))
-	if err != nil {
-		return err
-	}
-	a.life.Closes("directory store", a.directory.Close)
-	return nil
-}
 
 func (a *App) startPersist(context.Context) error {
 	a.consumers = persist.NewConsumers(a.hubConn, func(ctx context.Context) error {
