@@ -58,11 +58,29 @@ type durable struct {
 	SyncAlways bool `help:"Write to the disk before each acknowledgement, so that nothing acknowledged is lost when the power goes. Slower."`
 }
 
+// databases are the flags of commands that keep history or the directory.
+type databases struct {
+	Cassandra string `placeholder:"HOST,…" help:"Keep messages in Cassandra: some nodes of the ring (default: an SQLite file in the data folder)."`
+	Postgres  string `placeholder:"DSN" help:"Keep accounts, workspaces and channels in PostgreSQL, postgres://user:password@host/database (default: an SQLite file). A DSN on the command line is seen by who lists processes; $$CANOPY_POSTGRES_DSN is not."`
+}
+
+func (d databases) flags() []config.Flag {
+	var flags []config.Flag
+	if d.Cassandra != "" {
+		flags = append(flags, config.Flag{Name: "--cassandra", Key: "cassandra.hosts", Value: d.Cassandra})
+	}
+	if d.Postgres != "" {
+		flags = append(flags, config.Flag{Name: "--postgres", Key: "postgres.dsn", Value: d.Postgres})
+	}
+	return flags
+}
+
 type upCmd struct {
-	process  `embed:""`
-	durable  `embed:""`
-	Empty    bool `help:"Make no demo at the first start: the first visitor makes the owner and the workspace."`
-	NoLimits bool `help:"No limits of rates and sockets: for measuring."`
+	process   `embed:""`
+	durable   `embed:""`
+	databases `embed:""`
+	Empty     bool `help:"Make no demo at the first start: the first visitor makes the owner and the workspace."`
+	NoLimits  bool `help:"No limits of rates and sockets: for measuring."`
 }
 
 // Help is shown by canopy up --help.
@@ -101,7 +119,8 @@ func (edgeCmd) Help() string {
 }
 
 type apiCmd struct {
-	process `embed:""`
+	process   `embed:""`
+	databases `embed:""`
 }
 
 // Help is shown by canopy api --help.
@@ -110,7 +129,8 @@ func (apiCmd) Help() string {
 }
 
 type persistCmd struct {
-	process `embed:""`
+	process   `embed:""`
+	databases `embed:""`
 }
 
 // Help is shown by canopy persist --help.
@@ -119,7 +139,7 @@ func (persistCmd) Help() string {
 }
 
 func (c upCmd) Run(s *session) error {
-	flags := append(c.durable.flags(), boolFlag("empty", c.Empty)...)
+	flags := append(append(c.durable.flags(), c.databases.flags()...), boolFlag("empty", c.Empty)...)
 	return s.serve(c.process, append(flags, boolFlag("no-limits", c.NoLimits)...), app.AllRoles)
 }
 
@@ -138,10 +158,12 @@ func (c edgeCmd) Run(s *session) error {
 	return s.serve(c.process, listen, []app.Role{app.RoleEdge})
 }
 
-func (c apiCmd) Run(s *session) error { return s.serve(c.process, nil, []app.Role{app.RoleAPI}) }
+func (c apiCmd) Run(s *session) error {
+	return s.serve(c.process, c.databases.flags(), []app.Role{app.RoleAPI})
+}
 
 func (c persistCmd) Run(s *session) error {
-	return s.serve(c.process, nil, []app.Role{app.RolePersist})
+	return s.serve(c.process, c.databases.flags(), []app.Role{app.RolePersist})
 }
 
 // load reads the settings. What --set says is overridden by a flag of its own.
