@@ -49,7 +49,7 @@ func (a *App) startRegistry(context.Context) error {
 
 // process is what the registry says of a role of this process now.
 func (a *App) process(role Role) schema.Process {
-	p := schema.Process{Region: a.cfg.Region, Admin: a.running.Admin, Version: version(), StartedAt: a.startedAt}
+	p := schema.Process{Region: a.cfg.Region, Admin: a.running.Admin, Version: Version(), StartedAt: a.startedAt}
 	failed := a.health.Last()
 	p.Healthy, p.Detail = failed == "", failed
 	if role == RoleEdge {

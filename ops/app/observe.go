@@ -16,7 +16,7 @@ import (
 const tracesBudget = 3 * time.Second
 
 func (a *App) startTracing(ctx context.Context) (err error) {
-	a.tracer, err = obs.OpenTracing(ctx, obs.TracingConfig{Service: a.name(), Version: version(), Log: a.log.With("component", "tracing")})
+	a.tracer, err = obs.OpenTracing(ctx, obs.TracingConfig{Service: a.name(), Version: Version(), Log: a.log.With("component", "tracing")})
 	if err != nil {
 		return err
 	}
@@ -28,8 +28,8 @@ func (a *App) startTracing(ctx context.Context) (err error) {
 	return nil
 }
 
-// version is that of the program, as far as its build says.
-func version() string {
+// Version is that of the program, as far as its build says.
+func Version() string {
 	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
 		return info.Main.Version
 	}

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"path/filepath"
 
+	"github.com/canopychat/canopy/ops/check"
 	"github.com/canopychat/canopy/ops/config"
 	"github.com/canopychat/canopy/ops/datadir"
 	"github.com/canopychat/canopy/services/store"
@@ -48,3 +49,6 @@ func (a *App) openDirectory(ctx context.Context) error {
 	a.life.Closes("directory store", closes)
 	return nil
 }
+
+// Schemas look at the servers of stores that the config names. An SQLite file is brought up to date by whoever opens it.
+func Schemas(config.Config, *slog.Logger) map[string]check.SchemaOf { return nil }

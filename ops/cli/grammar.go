@@ -25,6 +25,7 @@ type grammar struct {
 	API       apiCmd                `cmd:"" name:"api" help:"Run REST, the directory and history."`
 	Persist   persistCmd            `cmd:"" help:"Run what fills the history store from the log."`
 	Status    statusCmd             `cmd:"" help:"Show streams, consumers and processes, and what to look at."`
+	Check     checkCmd              `cmd:"" help:"Look at a deployment before traffic: quorum, streams, schemas, clocks, permissions."`
 	Streams   streamsCmd            `cmd:"" help:"Compare the hub's streams with what they should be."`
 	Seed      seedCmd               `cmd:"" help:"Fill a running deployment with people and talk."`
 	User      operator.UserCmd      `cmd:"" help:"List, make, close and open accounts."`
@@ -60,7 +61,7 @@ type durable struct {
 
 // databases are the flags of commands that keep history or the directory.
 type databases struct {
-	Cassandra string `placeholder:"HOST,…" help:"Keep messages in Cassandra: some nodes of the ring (default: an SQLite file in the data folder)."`
+	Cassandra string `placeholder:"HOST,.." help:"Keep messages in Cassandra: some nodes of its ring (default: an SQLite file)."`
 	Postgres  string `placeholder:"DSN" help:"Keep accounts, workspaces and channels in PostgreSQL, postgres://user:password@host/database (default: an SQLite file). A DSN on the command line is seen by who lists processes; $$CANOPY_POSTGRES_DSN is not."`
 }
 

@@ -32,8 +32,9 @@ type RunSetup struct {
 
 // RunNATS are URLs with credentials in them.
 type RunNATS struct {
-	Hub  string `json:"hub"`
-	Leaf string `json:"leaf"`
+	Hub    string `json:"hub"`
+	System string `json:"system,omitempty"` // the hub, as the server's own account
+	Leaf   string `json:"leaf"`
 }
 
 // RunWorkspace is the workspace of the first start.
