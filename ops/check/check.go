@@ -29,14 +29,9 @@ type Finding struct {
 	Detail string `json:"detail"` // one line; what to do stands in it when it is not fine
 }
 
-// Schema is how far the tables of a store are.
-type Schema struct {
-	Have  int64 // number of the last migration that was applied
-	Known int64 // of the last one that this program has
-}
-
-// SchemaOf looks at a store, and changes nothing.
-type SchemaOf func(ctx context.Context) (Schema, error)
+// SchemaOf looks how far the tables of a store are, and changes nothing: the number of the last migration that was
+// applied, and of the last one that this program has.
+type SchemaOf = func(ctx context.Context) (have, known int64, err error)
 
 // Deployment is what is checked. Conn and Streams are needed; what is nil is left out, and said to be.
 type Deployment struct {
@@ -90,15 +85,15 @@ func (d Deployment) schema(of string) func(context.Context) (Level, string) {
 		if look == nil {
 			return Skip, "the settings name no server of it: give the --config that the deployment runs with"
 		}
-		s, err := look(ctx)
+		have, known, err := look(ctx)
 		switch {
 		case err != nil:
 			return failed("it cannot be read: %v", err)
-		case s.Have > s.Known:
-			return failed("its tables are of a newer Canopy (%d, this one knows %d): use that version", s.Have, s.Known)
-		case s.Have < s.Known:
-			return Warn, fmt.Sprintf("at %d of %d: the first process that starts brings it up to date; for Cassandra all nodes must be up", s.Have, s.Known)
+		case have > known:
+			return failed("its tables are of a newer Canopy (%d, this one knows %d): use that version", have, known)
+		case have < known:
+			return Warn, fmt.Sprintf("at %d of %d: the first process that starts brings it up to date; for Cassandra all nodes must be up", have, known)
 		}
-		return OK, fmt.Sprintf("at %d", s.Have)
+		return OK, fmt.Sprintf("at %d", have)
 	}
 }

@@ -84,8 +84,8 @@ func TestADeploymentThatIsFine(t *testing.T) {
 	}
 	d.Version = "v1"
 	d.Schemas = map[string]check.SchemaOf{
-		"messages":  func(context.Context) (check.Schema, error) { return check.Schema{Have: 2, Known: 2}, nil },
-		"directory": func(context.Context) (check.Schema, error) { return check.Schema{Have: 1, Known: 2}, nil },
+		"messages":  func(context.Context) (int64, int64, error) { return 2, 2, nil },
+		"directory": func(context.Context) (int64, int64, error) { return 1, 2, nil },
 	}
 	found, fine := d.look()
 	if !fine {
@@ -107,8 +107,8 @@ func TestWhatIsNotReadyIsSaid(t *testing.T) {
 	d.process("api", rpc.Process{Healthy: true, Version: "v1"})
 	d.process("persist", rpc.Process{Detail: "the store is away", Version: "v2"})
 	d.Schemas = map[string]check.SchemaOf{
-		"messages":  func(context.Context) (check.Schema, error) { return check.Schema{Have: 3, Known: 2}, nil },
-		"directory": func(context.Context) (check.Schema, error) { return check.Schema{}, errors.New("connection refused") },
+		"messages":  func(context.Context) (int64, int64, error) { return 3, 2, nil },
+		"directory": func(context.Context) (int64, int64, error) { return 0, 0, errors.New("connection refused") },
 	}
 	s, err := d.HubJS.Stream(d.Context(), streams.ChatStream(1))
 	if err != nil {

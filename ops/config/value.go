@@ -3,19 +3,11 @@ package config
 import (
 	"errors"
 	"fmt"
-	"net"
-	"net/netip"
-	"net/url"
 	"path/filepath"
 	"reflect"
-	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/canopychat/canopy/schemas/chat"
-	"github.com/canopychat/canopy/streams"
 )
 
 var duration = reflect.TypeFor[time.Duration]()
@@ -173,116 +165,6 @@ func checkNumber(is string, n int64) error {
 		return errors.New("it is at most 2^30")
 	}
 	return nil
-}
-
-// check says what is wrong with a text. An empty one means the default, so it is right. Nothing here quotes a
-// URL, for there may be a password in it.
-func check(is, s string) error {
-	if s == "" {
-		return nil
-	}
-	switch is {
-	case "path":
-		if strings.ContainsRune(s, 0) {
-			return errors.New("a path holds no NUL")
-		}
-	case "address":
-		return checkAddress(s)
-	case "level":
-		return oneOf(s, "debug", "info", "warn", "error")
-	case "format":
-		return oneOf(s, "auto", "text", "json")
-	case "region":
-		if !chat.IsID(s) || s == streams.HubDomain {
-			return fmt.Errorf("a region is 1 to %d of the characters 0-9 and a-z, and not %q", chat.MaxIDLength, streams.HubDomain)
-		}
-	case "urls":
-		for part := range strings.SplitSeq(s, ",") {
-			if !isURL(strings.TrimSpace(part), "nats", "tls") {
-				return errors.New("it wants nats://host:port or tls://host:port, several with commas between")
-			}
-		}
-	case "leaf-urls":
-		for part := range strings.SplitSeq(s, ",") {
-			if !isURL(strings.TrimSpace(part), "nats-leaf", "nats", "tls") {
-				return errors.New("it wants nats-leaf://host:port or tls://host:port, several with commas between")
-			}
-		}
-	case "host":
-		return checkHost(s)
-	case "keyspace":
-		if !keyspace.MatchString(s) {
-			return fmt.Errorf("%.60q is not a keyspace: a letter, then at most 47 of a-z, 0-9 and _", s)
-		}
-	case "dsn":
-		if !isURL(s, "postgres", "postgresql") {
-			return errors.New("it wants postgres://user:password@host:port/database")
-		}
-	case "placement":
-		_, err := ParsePlacement(s)
-		return err
-	case "rate":
-		if _, err := ParseRate(s); err != nil {
-			return err
-		}
-	case "mail-tls":
-		return oneOf(s, "starttls", "tls", "none")
-	case "cidr":
-		if _, err := netip.ParsePrefix(s); err != nil {
-			return fmt.Errorf("%.60q is not a range of addresses, such as 10.0.0.0/8", s)
-		}
-	case "socket-url":
-		u, err := url.Parse(s)
-		if err != nil || (u.Scheme != "wss" && u.Scheme != "ws") || u.Host == "" || u.User != nil || u.RawQuery != "" {
-			return errors.New("it wants wss://host or ws://host:port, with a path if there is one")
-		}
-	case "origin":
-		u, err := url.Parse(s)
-		if err != nil || (u.Scheme != "https" && u.Scheme != "http") || u.Host == "" || u.Scheme+"://"+u.Host != s {
-			return fmt.Errorf("%.80q is not an origin: https://host or https://host:port, and nothing after it", s)
-		}
-	}
-	return nil
-}
-
-func oneOf(s string, words ...string) error {
-	if !slices.Contains(words, s) {
-		return fmt.Errorf("%.40q is none of %s", s, strings.Join(words, ", "))
-	}
-	return nil
-}
-
-func checkAddress(s string) error {
-	_, port, err := net.SplitHostPort(s)
-	if err == nil {
-		_, err = strconv.ParseUint(port, 10, 16)
-	}
-	if err != nil {
-		return fmt.Errorf("%.80q is not host:port, such as 127.0.0.1:8080", s)
-	}
-	return nil
-}
-
-// keyspace is what Cassandra takes without quotes, at most as long as it allows.
-var keyspace = regexp.MustCompile(`^[a-z][a-z0-9_]{0,47}$`)
-
-func checkHost(s string) error {
-	if !strings.Contains(s, ":") {
-		s += ":9042"
-	}
-	host, port, err := net.SplitHostPort(s)
-	if err == nil {
-		_, err = strconv.ParseUint(port, 10, 16)
-	}
-	if err != nil || host == "" || strings.ContainsAny(host, " /@") {
-		return fmt.Errorf("%.80q is not host or host:port, such as 10.0.0.5", s)
-	}
-	return nil
-}
-
-func isURL(s string, schemes ...string) bool {
-	u, err := url.Parse(s)
-	return err == nil && u.Host != "" && slices.Contains(schemes, u.Scheme)
 }
 
 // Check says what is wrong with c, wherever its values came from. The error is a *Problem.
