@@ -91,12 +91,49 @@ func (l *memoryLog) all() []entry {
 	return slices.Clone(l.entries)
 }
 
-// memoryOutbox is a store.Outbox in memory.
+// memoryOutbox is a store.Outbox in memory. It tells nobody what was written, unless bell is set.
 type memoryOutbox struct {
-	mu   sync.Mutex
-	last store.OutboxID
-	owed []store.OutboxRow
-	seqs map[store.OutboxID]chat.Seq
+	mu      sync.Mutex
+	last    store.OutboxID
+	owed    []store.OutboxRow
+	seqs    map[store.OutboxID]chat.Seq
+	claimed map[chat.WorkspaceID]bool
+	bell    chan struct{} // when set, whoever sends wakes the one who watches
+}
+
+func (o *memoryOutbox) Claim(_ context.Context, limit int, except []chat.WorkspaceID) (store.Claim, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.claimed == nil {
+		o.claimed = map[chat.WorkspaceID]bool{}
+	}
+	mine := map[chat.WorkspaceID]bool{}
+	var rows []store.OutboxRow
+	for _, r := range o.owed {
+		if len(rows) == limit || slices.Contains(except, r.WorkspaceID) || (o.claimed[r.WorkspaceID] && !mine[r.WorkspaceID]) {
+			continue
+		}
+		mine[r.WorkspaceID], o.claimed[r.WorkspaceID] = true, true
+		rows = append(rows, r)
+	}
+	return store.Claim{Rows: rows, Release: sync.OnceFunc(func() {
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		for id := range mine {
+			delete(o.claimed, id)
+		}
+	})}, nil
+}
+
+func (o *memoryOutbox) Watch(ctx context.Context, wake func()) error {
+	for {
+		select {
+		case <-o.bell:
+			wake()
+		case <-ctx.Done():
+			return nil
+		}
+	}
 }
 
 func (o *memoryOutbox) owe(ws chat.WorkspaceID, shard, n int) {
@@ -193,9 +230,13 @@ func (m *mortal) step(work func() error) error {
 	return errDead
 }
 
-func (m *mortal) Unpublished(ctx context.Context, limit int) (rows []store.OutboxRow, err error) {
-	err = m.step(func() error { rows, err = m.memoryOutbox.Unpublished(ctx, limit); return err })
-	return rows, err
+// Claim gives a claim that ends with the process.
+func (m *mortal) Claim(ctx context.Context, limit int, except []chat.WorkspaceID) (claim store.Claim, err error) {
+	err = m.step(func() error { claim, err = m.memoryOutbox.Claim(ctx, limit, except); return err })
+	if err != nil && claim.Release != nil {
+		claim.Release()
+	}
+	return claim, err
 }
 
 func (m *mortal) Record(ctx context.Context, done []store.OutboxDone) error {

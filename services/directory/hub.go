@@ -19,7 +19,7 @@ type Publisher interface {
 // Reader reads the logs: *bus.Log.
 type Reader interface {
 	Read(ctx context.Context, q bus.ReadQuery) (bus.Batch, error)
-	FindMsgID(ctx context.Context, q bus.ReadQuery, msgID string) (chat.Seq, error)
+	FindMsgID(ctx context.Context, q bus.ReadQuery, msgID string) (chat.Seq, error) // NotFound only when it reached the leader's end
 	Bounds(ctx context.Context, shard streams.Shard) (first, last chat.Seq, err error)
 }
 
@@ -35,8 +35,9 @@ func (h Hub) Publish(ctx context.Context, at streams.Place, msgID string, payloa
 	return ack.Seq, err
 }
 
-// FindMsgID implements Log. A replica may answer that is behind the leader, by far less than the dedup window: what
-// it does not have yet is so new that the log itself knows its Msg-Id when it is published again.
+// FindMsgID implements Log. That there is none is believed only of a replica which has come as far as the leader: one that
+// was cut off can lag by more than the dedup window. What is stored after the leader was asked is so new that the log
+// itself knows its Msg-Id when it is published again.
 func (h Hub) FindMsgID(ctx context.Context, at streams.Place, msgID string, since time.Time) (chat.Seq, error) {
 	subject, err := streams.ChatSubject(at.Shard, at.WorkspaceID, at.ChannelID)
 	if err != nil {
@@ -54,7 +55,7 @@ func (h Hub) FindMsgID(ctx context.Context, at streams.Place, msgID string, sinc
 }
 
 // seek is a position of a shard's log that everything stored at since or later lies at or after: by halves,
-// because a stream's times rise with its seqs.
+// because a stream's times rise with its seqs. A replica that lags shows less, and makes the position an earlier one.
 func (h Hub) seek(ctx context.Context, shard streams.Shard, since time.Time) (chat.Seq, error) {
 	all, err := streams.ChatShardFilter(shard)
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
@@ -18,13 +19,12 @@ import (
 )
 
 const (
-	// DefaultPoll is how often the outbox is looked at for what other processes wrote, when the config does not say.
+	// DefaultPoll is how often the outbox is looked at for what nobody told of, when the config does not say.
 	DefaultPoll = time.Second
 
-	relayBatch      = 256    // rows of one look at the outbox, besides those that wait
-	relayMaxRead    = 10_000 // rows of one look in all
-	relayWorkspaces = 16     // workspaces that are published at once
-	recordEvery     = 64     // rows of a workspace after which their seqs are recorded
+	relayBatch      = 256 // rows of one look at the outbox
+	relayWorkspaces = 16  // workspaces that are published at once
+	recordEvery     = 64  // rows of a workspace after which their seqs are recorded
 	recordBudget    = 5 * time.Second
 
 	setbackFirst = 100 * time.Millisecond // the pause of a workspace whose event failed doubles …
@@ -58,7 +58,11 @@ type RelayConfig struct {
 // It may die between any two lines. An event that was published and not recorded is published again, and the
 // log, which knows its Msg-Id, answers the same seq. What the log may have forgotten is searched for first.
 // For the same reasons two relays at once do no harm: neither publishes an event before the log has
-// answered it the one before, so the order holds for both together.
+// answered it the one before, so the order holds for both together. So that they do not do the same work either, each
+// claims the workspaces that it publishes (store.Outbox).
+//
+// It looks at the outbox when somebody tells it to (Wake), when the outbox itself says that something was written, and
+// every Poll, for what neither told.
 type Relay struct {
 	// immutable after New
 	cfg  RelayConfig
@@ -66,7 +70,6 @@ type Relay struct {
 
 	// owned by Run
 	setbacks map[chat.WorkspaceID]setback
-	waiting  int // rows of the last look that belong to workspaces with a setback
 
 	mu   sync.Mutex
 	done chan struct{} // guarded by mu; closed, and another put in its place, when seqs were recorded
@@ -125,6 +128,9 @@ func (r *Relay) noteRecorded() {
 
 // Run relays until ctx ends. It returns nil then, and runs once.
 func (r *Relay) Run(ctx context.Context) error {
+	var watching sync.WaitGroup
+	defer watching.Wait()
+	watching.Go(func() { r.watch(ctx) })
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for failed := time.Duration(0); ctx.Err() == nil; {
@@ -154,6 +160,13 @@ func (r *Relay) Run(ctx context.Context) error {
 	return nil
 }
 
+// watch has the outbox wake the relay, until ctx ends.
+func (r *Relay) watch(ctx context.Context) {
+	if err := r.cfg.Outbox.Watch(ctx, r.Wake); err != nil && ctx.Err() == nil {
+		r.cfg.Logger.Error("the outbox does not tell of changes: they are looked for instead", "err", err, "poll", r.cfg.Poll)
+	}
+}
+
 // nextLook is when to look again without being told to.
 func (r *Relay) nextLook() time.Duration {
 	pause, now := r.cfg.Poll, r.cfg.Now()
@@ -165,12 +178,13 @@ func (r *Relay) nextLook() time.Duration {
 
 // round looks at the outbox once and publishes what it finds. It reports whether there may be more at once.
 func (r *Relay) round(ctx context.Context) (more bool, err error) {
-	limit := min(relayBatch+r.waiting, relayMaxRead) // so that what waits does not hide what can go
-	rows, err := r.cfg.Outbox.Unpublished(ctx, limit)
+	claim, err := r.cfg.Outbox.Claim(ctx, relayBatch, r.heldBack()) // so that what waits does not hide what can go
 	if err != nil {
 		return false, err
 	}
-	groups := r.ready(rows)
+	defer claim.Release()
+	groups := grouped(claim.Rows)
+	r.forgetSetbacks(groups)
 	var workers errgroup.Group
 	workers.SetLimit(relayWorkspaces)
 	for _, g := range groups {
@@ -180,11 +194,10 @@ func (r *Relay) round(ctx context.Context) (more bool, err error) {
 		})
 	}
 	_ = workers.Wait() // the errors are in the groups
-	progress := false
 	for _, g := range groups {
-		progress = r.noteOutcome(ctx, g) || progress
+		more = r.noteOutcome(ctx, g) || more
 	}
-	return progress && len(rows) == limit, nil
+	return more, nil
 }
 
 // group is the rows of one workspace in one round.
@@ -194,17 +207,11 @@ type group struct {
 	err       error
 }
 
-// ready sorts rows by their workspaces, without those that are held back.
-func (r *Relay) ready(rows []store.OutboxRow) []*group {
-	now := r.cfg.Now()
-	r.waiting = 0
+// grouped sorts rows by their workspaces.
+func grouped(rows []store.OutboxRow) []*group {
 	byID := map[chat.WorkspaceID]*group{}
 	var groups []*group
 	for _, row := range rows {
-		if r.setbacks[row.WorkspaceID].until.After(now) {
-			r.waiting++
-			continue
-		}
 		g := byID[row.WorkspaceID]
 		if g == nil {
 			g = &group{workspace: row.WorkspaceID}
@@ -214,6 +221,29 @@ func (r *Relay) ready(rows []store.OutboxRow) []*group {
 		g.rows = append(g.rows, row)
 	}
 	return groups
+}
+
+// heldBack is the workspaces whose pause lasts.
+func (r *Relay) heldBack() []chat.WorkspaceID {
+	now := r.cfg.Now()
+	var ids []chat.WorkspaceID
+	for id, s := range r.setbacks {
+		if s.until.After(now) {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
+
+// forgetSetbacks drops those whose pause is over and that have nothing to publish here: another relay did it, or does.
+func (r *Relay) forgetSetbacks(groups []*group) {
+	now := r.cfg.Now()
+	for id, s := range r.setbacks {
+		mine := slices.ContainsFunc(groups, func(g *group) bool { return g.workspace == id })
+		if !mine && !s.until.After(now) {
+			delete(r.setbacks, id)
+		}
+	}
 }
 
 // noteOutcome holds a workspace back that failed, and reports whether it did not.
@@ -227,7 +257,6 @@ func (r *Relay) noteOutcome(ctx context.Context, g *group) (ok bool) {
 	}
 	pause := longer(r.setbacks[g.workspace].pause)
 	r.setbacks[g.workspace] = setback{pause: pause, until: r.cfg.Now().Add(jitter(pause))}
-	r.waiting += len(g.rows)
 	r.cfg.Logger.Warn("a change of the directory waits for the log",
 		"workspace_id", g.workspace, "outbox_id", g.rows[0].ID, "err", g.err, "pause", pause)
 	return false

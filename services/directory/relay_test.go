@@ -188,12 +188,62 @@ type flaky struct {
 	failures int
 }
 
-func (f *flaky) Unpublished(ctx context.Context, limit int) ([]store.OutboxRow, error) {
+func (f *flaky) Claim(ctx context.Context, limit int, except []chat.WorkspaceID) (store.Claim, error) {
 	if f.failures > 0 {
 		f.failures--
-		return nil, errDown
+		return store.Claim{}, errDown
 	}
-	return f.memoryOutbox.Unpublished(ctx, limit)
+	return f.memoryOutbox.Claim(ctx, limit, except)
+}
+
+func TestTheOutboxWakesARelay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o, l := &memoryOutbox{bell: make(chan struct{})}, &memoryLog{window: chat.DedupWindow}
+		_, stop := run(t, directory.RelayConfig{Outbox: o, Log: l, Poll: time.Hour})
+		synctest.Wait()
+		began := time.Now()
+		o.owe("w1", 0, 300)
+		o.bell <- struct{}{}
+		synctest.Wait()
+		if n := o.left(); n != 0 || !time.Now().Equal(began) {
+			t.Errorf("%d events are owed %v after the outbox told of them", n, time.Since(began))
+		}
+		stop()
+		checkOnce(t, "woken by the outbox", o, l)
+	})
+}
+
+// TestARelayThatWaitsLeavesItToTheOthers has one relay fail, whose pause then ends when another one has done the work: it
+// looks again after Poll, and neither before that nor all the time.
+func TestARelayThatWaitsLeavesItToTheOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o, l := &memoryOutbox{}, &memoryLog{window: chat.DedupWindow}
+		o.owe("w1", 0, 3)
+		counted := &looks{memoryOutbox: o}
+		_, stop1 := run(t, directory.RelayConfig{Outbox: counted, Log: &memoryLog{down: map[int]bool{0: true}}, Poll: time.Hour})
+		synctest.Wait()
+		_, stop2 := run(t, directory.RelayConfig{Outbox: o, Log: l, Poll: time.Hour})
+		synctest.Wait()
+		time.Sleep(30 * time.Minute)
+		synctest.Wait()
+		if n := counted.n; n > 3 {
+			t.Errorf("the one that failed looked %d times", n)
+		}
+		stop1()
+		stop2()
+		checkOnce(t, "by the other one", o, l)
+	})
+}
+
+// looks counts claims.
+type looks struct {
+	*memoryOutbox
+	n int
+}
+
+func (o *looks) Claim(ctx context.Context, limit int, except []chat.WorkspaceID) (store.Claim, error) {
+	o.n++
+	return o.memoryOutbox.Claim(ctx, limit, except)
 }
 
 func TestOrderHoldsWhenTheLogFailsNowAndThen(t *testing.T) {

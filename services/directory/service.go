@@ -12,6 +12,7 @@ import (
 	"github.com/canopychat/canopy/schemas/chat"
 	"github.com/canopychat/canopy/schemas/fault"
 	"github.com/canopychat/canopy/services/store"
+	"github.com/canopychat/canopy/streams"
 )
 
 const (
@@ -28,7 +29,8 @@ const (
 // Config is what a Service is made of. Store and Shards are needed.
 type Config struct {
 	Store  store.Directory
-	Shards int              // how many CHAT streams new workspaces are spread over
+	Shards int              // how many CHAT streams there are
+	Among  []streams.Shard  // those that new workspaces are spread over (streams.ShardsFor); empty: all
 	Relay  *Relay           // that of this process; nil: another process relays
 	Settle time.Duration    // how long a change waits for its place in the log; 0: DefaultSettle
 	Now    func() time.Time // nil: time.Now
@@ -51,6 +53,11 @@ type Service struct {
 func New(cfg Config) (*Service, error) {
 	if cfg.Store == nil || cfg.Shards < 1 {
 		return nil, errors.New("a directory needs a store and at least one shard")
+	}
+	for _, shard := range cfg.Among {
+		if shard < 0 || shard >= cfg.Shards {
+			return nil, fmt.Errorf("there is no shard %d", shard)
+		}
 	}
 	if cfg.Settle <= 0 {
 		cfg.Settle = DefaultSettle
@@ -80,6 +87,9 @@ func newID[T ~string]() (T, error) {
 func (s *Service) shardOf(id chat.WorkspaceID) int {
 	h := fnv.New32a()
 	h.Write([]byte(id)) // a hash takes everything
+	if n := len(s.cfg.Among); n > 0 {
+		return s.cfg.Among[h.Sum32()%uint32(n)]
+	}
 	return int(h.Sum32() % uint32(s.cfg.Shards))
 }
 

@@ -76,6 +76,20 @@ func newTown(t *testing.T, change func(*directory.Config)) *town {
 	return w
 }
 
+func TestNewWorkspacesAreSpreadOverTheirOwnShards(t *testing.T) {
+	w := newTown(t, func(c *directory.Config) { c.Among = []streams.Shard{1, 3} })
+	got := map[streams.Shard]int{}
+	for i := range 40 {
+		got[w.workspace(alice, fmt.Sprint("No ", i)).Shard]++
+	}
+	if got[1] == 0 || got[3] == 0 || got[1]+got[3] != 40 {
+		t.Errorf("they lie in %v", got)
+	}
+	if _, err := directory.New(directory.Config{Store: w.db, Shards: 2, Among: []streams.Shard{2}}); err == nil {
+		t.Error("a shard that does not exist was taken")
+	}
+}
+
 func (w *town) must(err error) {
 	w.t.Helper()
 	if err != nil {

@@ -197,6 +197,14 @@ type Outbox interface {
 	// Unpublished reads the oldest rows that have no seq yet, in the order of their ids, at most limit; any
 	// limit of 1 or more.
 	Unpublished(ctx context.Context, limit int) ([]OutboxRow, error)
+	// Claim reads rows as Unpublished does, of workspaces only that are not among except and that nobody has claimed: relays
+	// share the work, and do not publish the same rows for nothing. The workspaces of its rows are the caller's until
+	// Release. The claim of a process that died ends, and so may one that lasts too long, so it spares work and keeps no rule.
+	Claim(ctx context.Context, limit int, except []chat.WorkspaceID) (Claim, error)
+	// Watch calls wake soon after rows became readable, whoever wrote them, until ctx ends; then it returns nil. It calls at the
+	// beginning too, whenever it may have missed some, and at times for nothing. What another process writes, not every
+	// database tells: who must know looks by itself now and then. wake must not block.
+	Watch(ctx context.Context, wake func()) error
 	// Record notes which seqs the log gave. In the same transaction the seqs go into the memberships that the
 	// rows were written with (JoinedSeq, LeftSeq).
 	Record(ctx context.Context, done []OutboxDone) error
@@ -216,6 +224,12 @@ type OutboxRow struct {
 	Shard       int
 	Event       event.Event
 	CreatedAt   time.Time
+}
+
+// Claim is rows that one relay may publish.
+type Claim struct {
+	Rows    []OutboxRow
+	Release func() // gives the workspaces back; it may be called twice. Never nil
 }
 
 // OutboxDone is the place that an event got.

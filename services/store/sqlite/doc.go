@@ -1,6 +1,6 @@
 // Package sqlite keeps both of services/store's contracts in SQLite files, for `canopy up` and for
-// deployments of one machine. Messages is here; the Directory is in the folder directory, what rests on being signed in
-// in signin, and what all of them need of a file (opening, migrations, transactions, errors) in file.
+// deployments of one machine. Messages is here; the Directory is relational/directory on a file; and what both need
+// of a file (opening, migrations, transactions, errors) is in the folder file.
 //
 // A file is in WAL mode with synchronous=FULL: a commit is on the disk before it returns. Messages needs
 // that too although the log could rebuild it: the persister acknowledges an event once Apply returned, the log

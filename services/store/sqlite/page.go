@@ -10,6 +10,7 @@ import (
 
 	"github.com/canopychat/canopy/schemas/chat"
 	"github.com/canopychat/canopy/services/store"
+	"github.com/canopychat/canopy/services/store/relational"
 	"github.com/canopychat/canopy/services/store/sqlite/file"
 )
 
@@ -155,11 +156,11 @@ func (m *Messages) Progress(ctx context.Context, shard int) (chat.Seq, error) {
 
 func messages(ctx context.Context, stmt *sql.Stmt, args ...any) ([]chat.Message, error) {
 	rows, err := stmt.QueryContext(ctx, args...)
-	return file.Collect(rows, err, scanMessage)
+	return relational.Collect(rows, err, scanMessage)
 }
 
 // scanMessage reads one row of columns.
-func scanMessage(r file.Row) (chat.Message, error) {
+func scanMessage(r relational.Row) (chat.Message, error) {
 	var (
 		m                       chat.Message
 		version, posted, edited int64

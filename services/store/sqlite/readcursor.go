@@ -8,6 +8,7 @@ import (
 	"github.com/canopychat/canopy/schemas/chat"
 	"github.com/canopychat/canopy/schemas/fault"
 	"github.com/canopychat/canopy/services/store"
+	"github.com/canopychat/canopy/services/store/relational"
 	"github.com/canopychat/canopy/services/store/sqlite/file"
 )
 
@@ -20,7 +21,7 @@ WHERE excluded.version > read_cursors.version`
 	readCursors = `SELECT workspace_id, user_id, channel_id, version, at FROM read_cursors WHERE workspace_id = ? AND user_id = ? `
 )
 
-func scanReadCursor(r file.Row) (c store.ReadCursor, err error) {
+func scanReadCursor(r relational.Row) (c store.ReadCursor, err error) {
 	var version, at int64
 	if err := r.Scan(&c.WorkspaceID, &c.UserID, &c.ChannelID, &version, &at); err != nil {
 		return c, err
@@ -47,7 +48,7 @@ func (m *Messages) SetRead(ctx context.Context, r store.ReadCursor) (counts stor
 		if err != nil {
 			return err
 		}
-		counts, err = file.Get(ctx, tx, file.Ask("read cursor", readCursors+`AND channel_id = ?`, scanReadCursor),
+		counts, err = relational.Get(ctx, file.From(tx), relational.Ask("read cursor", readCursors+`AND channel_id = ?`, scanReadCursor),
 			r.WorkspaceID, r.UserID, r.ChannelID)
 		return err
 	})
@@ -56,5 +57,5 @@ func (m *Messages) SetRead(ctx context.Context, r store.ReadCursor) (counts stor
 
 // ReadCursorsOf implements store.ReadCursors.
 func (m *Messages) ReadCursorsOf(ctx context.Context, workspace chat.WorkspaceID, user chat.UserID) ([]store.ReadCursor, error) {
-	return file.List(ctx, m.db.Reader, file.Ask("read cursor", readCursors+`ORDER BY channel_id`, scanReadCursor), workspace, user)
+	return relational.List(ctx, m.db.Source(), relational.Ask("read cursor", readCursors+`ORDER BY channel_id`, scanReadCursor), workspace, user)
 }

@@ -26,6 +26,11 @@ func TestMessages(t *testing.T) {
 	storetest.RunMessages(t, func(t *testing.T) store.Messages { return openMessages(t, newPath(t)) })
 }
 
+// TestDirectory is the contract's suite on a real file.
+func TestDirectory(t *testing.T) {
+	storetest.RunDirectory(t, func(t *testing.T) store.Directory { return openDirectory(t, newPath(t)) })
+}
+
 // newPath is a file that is not there yet, in a folder whose name needs escaping.
 func newPath(t testing.TB) string { return filepath.Join(t.TempDir(), "a #b%20?c.db") }
 

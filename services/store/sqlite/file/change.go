@@ -3,30 +3,71 @@ package file
 import (
 	"context"
 	"database/sql"
+	"sync"
+
+	"github.com/canopychat/canopy/services/store/relational"
 )
 
-// Change is a write transaction at work. It holds the file's write lock, so what it reads stays true.
-type Change struct {
-	Tx  *sql.Tx
-	Ctx context.Context
+var _ relational.Database = (*File)(nil)
+
+// dialect is what SQLite does as the texts say: nothing is to be changed in them.
+type dialect struct{}
+
+func (dialect) Text(text string) string { return text }
+
+func (dialect) Meaning(err error) relational.Trouble { return meaning(err) }
+
+// Within adds nothing: a question to a file waits for nobody, and a write for lockWait at most.
+func (dialect) Within(ctx context.Context) (context.Context, context.CancelFunc) {
+	return ctx, func() {}
 }
 
-// Change runs do in one transaction, which is kept when do returns nil; op and what are for Failed.
-func (f *File) Change(ctx context.Context, op, what string, do func(c Change) error) error {
-	err := f.Write(ctx, func(tx *sql.Tx) error { return do(Change{Tx: tx, Ctx: ctx}) })
+// From makes a relational.Source of connections to a file.
+func From(q relational.Queryer) relational.Source { return relational.SourceOf(q, dialect{}) }
+
+// Source implements relational.Database.
+func (f *File) Source() relational.Source { return From(f.Reader) }
+
+// Change implements relational.Database. The file's write lock is held from the beginning, so all that do reads stays true.
+func (f *File) Change(ctx context.Context, op, what string, do func(c relational.Change) error) error {
+	err := f.Write(ctx, func(tx *sql.Tx) error { return do(relational.Change{Source: From(tx), Ctx: ctx}) })
 	return Failed(err, op, what)
 }
 
-// Exec runs one statement and returns how many rows it changed.
-func (c Change) Exec(text string, args ...any) (int64, error) {
-	result, err := c.Tx.ExecContext(c.Ctx, text, args...)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected()
+// holds is the names that somebody of this process holds. Other processes do not know of it.
+type holds struct {
+	mu   sync.Mutex
+	held map[string]bool // guarded by mu
 }
 
-// Exists reports whether a SELECT has a row.
-func (c Change) Exists(text string, args ...any) (is bool, err error) {
-	return is, c.Tx.QueryRowContext(c.Ctx, "SELECT EXISTS ("+text+")", args...).Scan(&is)
+// Hold implements relational.Database, among those who share this File.
+func (f *File) Hold(_ context.Context, names []string, most int) (relational.Held, error) {
+	h := &f.holds
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.held == nil {
+		h.held = map[string]bool{}
+	}
+	var mine []string
+	for _, name := range names {
+		if len(mine) < most && !h.held[name] {
+			h.held[name] = true
+			mine = append(mine, name)
+		}
+	}
+	return relational.Held{Names: mine, Release: sync.OnceFunc(func() { h.release(mine) })}, nil
+}
+
+func (h *holds) release(names []string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, name := range names {
+		delete(h.held, name)
+	}
+}
+
+// Listen implements relational.Database. A file does not tell what other processes write.
+func (f *File) Listen(ctx context.Context, _ func()) error {
+	<-ctx.Done()
+	return nil
 }

@@ -8,23 +8,12 @@ import (
 	"io/fs"
 
 	"github.com/pressly/goose/v3"
+
+	"github.com/canopychat/canopy/services/store/relational"
 )
 
-// NewerSchemaError says that a file was written by a newer version of Canopy, which this one must not touch.
-type NewerSchemaError struct {
-	Path  string
-	Have  int64 // the file's schema
-	Known int64 // the newest that this program knows
-}
-
-// Error is one line for whoever starts the program.
-func (e *NewerSchemaError) Error() string {
-	return fmt.Sprintf("%s belongs to a newer version of Canopy (its schema is %d, this program knows %d): start that version, or use other data",
-		e.Path, e.Have, e.Known)
-}
-
 // migrate brings the tables of the file up to date. Two processes may do so at once, and either may die:
-// everything is one transaction that holds the write lock. The error is a *NewerSchemaError when the file
+// everything is one transaction that holds the write lock. The error is a *relational.NewerSchemaError when the file
 // is ahead of the program.
 func migrate(ctx context.Context, path string, migrations fs.FS) (err error) {
 	db, err := connect(path, 1, "")
@@ -59,7 +48,7 @@ func runMigrations(ctx context.Context, db *sql.DB, path string, migrations fs.F
 		return Failed(err, "migrate "+path, "database")
 	}
 	if have > known {
-		return &NewerSchemaError{Path: path, Have: have, Known: known}
+		return &relational.NewerSchemaError{Path: path, Have: have, Known: known}
 	}
 	if _, err := runner.Up(ctx); err != nil {
 		return Failed(err, "migrate "+path, "database")

@@ -28,6 +28,7 @@ const (
 // File is one file and the connections to it.
 type File struct {
 	path   string
+	holds  holds
 	Writer *sql.DB // one connection; whoever has it writes
 	Reader *sql.DB // connections that cannot write
 }

@@ -1,8 +1,9 @@
-package file
+package relational
 
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
 	"fmt"
 	"time"
 
@@ -22,23 +23,21 @@ func Ask[T any](what, text string, scan func(Row) (T, error)) Asked[T] {
 	return Asked[T]{what: what, text: text, scan: scan}
 }
 
-// Source is where rows come from: File.Reader, or the transaction of a Change.
-type Source interface {
-	QueryContext(ctx context.Context, text string, args ...any) (*sql.Rows, error)
-	QueryRowContext(ctx context.Context, text string, args ...any) *sql.Row
-}
-
 // Get reads the one row that answers q. The error is NotFound without a row.
 func Get[T any](ctx context.Context, from Source, q Asked[T], args ...any) (T, error) {
-	v, err := q.scan(from.QueryRowContext(ctx, q.text, args...))
-	return v, Failed(err, "read "+q.what, q.what)
+	ctx, end := from.dialect.Within(ctx)
+	defer end()
+	v, err := q.scan(from.queryer.QueryRowContext(ctx, from.dialect.Text(q.text), args...))
+	return v, from.Failed(err, "read "+q.what, q.what)
 }
 
 // List reads all rows that answer q.
 func List[T any](ctx context.Context, from Source, q Asked[T], args ...any) ([]T, error) {
-	rows, err := from.QueryContext(ctx, q.text, args...)
+	ctx, end := from.dialect.Within(ctx)
+	defer end()
+	rows, err := from.queryer.QueryContext(ctx, from.dialect.Text(q.text), args...)
 	all, err := Collect(rows, err, q.scan)
-	return all, Failed(err, "list "+q.what, q.what)
+	return all, from.Failed(err, "list "+q.what, q.what)
 }
 
 // Row is what *sql.Row and *sql.Rows have in common.
@@ -62,6 +61,15 @@ func Collect[T any](rows *sql.Rows, err error, scan func(Row) (T, error)) ([]T, 
 		out = append(out, v)
 	}
 	return out, rows.Err()
+}
+
+// ListOf writes texts as json_each reads them.
+func ListOf[T ~string](texts []T) (string, error) {
+	if texts == nil {
+		return "[]", nil // as JSON no list is null
+	}
+	list, err := json.Marshal(texts)
+	return string(list), err
 }
 
 // CheckLimit refuses what no list gives. The error is Invalid.

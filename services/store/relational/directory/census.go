@@ -5,7 +5,7 @@ import (
 
 	"github.com/canopychat/canopy/schemas/chat"
 	"github.com/canopychat/canopy/services/store"
-	"github.com/canopychat/canopy/services/store/sqlite/file"
+	"github.com/canopychat/canopy/services/store/relational"
 )
 
 // Census implements store.Census.
@@ -14,8 +14,8 @@ func (d *Directory) Census(ctx context.Context, workspace chat.WorkspaceID) (sto
 		of chat.ChannelID // empty: the workspace
 		n  int
 	}
-	scan := func(r file.Row) (c count, err error) { return c, r.Scan(&c.of, &c.n) }
-	all, err := list(ctx, d, file.Ask("count", `SELECT '', count(*) FROM members WHERE workspace_id = ?1
+	scan := func(r relational.Row) (c count, err error) { return c, r.Scan(&c.of, &c.n) }
+	all, err := list(ctx, d, relational.Ask("count", `SELECT '', count(*) FROM members WHERE workspace_id = ?1
 		UNION ALL SELECT c.id, count(*) FROM channels AS c JOIN tenures AS t INDEXED BY open_tenures ON t.channel_id = c.id
 			WHERE c.workspace_id = ?1 AND t.left_by IS NULL GROUP BY c.id`, scan), workspace)
 	if err != nil {

@@ -9,20 +9,20 @@ import (
 	"github.com/canopychat/canopy/schemas/event"
 	"github.com/canopychat/canopy/schemas/fault"
 	"github.com/canopychat/canopy/services/store"
-	"github.com/canopychat/canopy/services/store/sqlite/file"
+	"github.com/canopychat/canopy/services/store/relational"
 )
 
 const channelColumns = `SELECT c.id, c.workspace_id, coalesce(c.name, ''), c.type, c.topic, c.archived, c.creator_id, c.created_at `
 
 // channelFields is where channelColumns are scanned to.
 func channelFields(c *chat.Channel) []any {
-	return []any{&c.ID, &c.WorkspaceID, &c.Name, &c.Type, &c.Topic, &c.Archived, &c.CreatorID, file.Moment{Into: &c.CreatedAt}}
+	return []any{&c.ID, &c.WorkspaceID, &c.Name, &c.Type, &c.Topic, &c.Archived, &c.CreatorID, relational.Moment{Into: &c.CreatedAt}}
 }
 
 // askChannels is a question for the channels of which where says more.
-func askChannels(where string) file.Asked[chat.Channel] {
-	scan := func(r file.Row) (c chat.Channel, err error) { return c, r.Scan(channelFields(&c)...) }
-	return file.Ask("channel", channelColumns+`FROM channels AS c WHERE `+where, scan)
+func askChannels(where string) relational.Asked[chat.Channel] {
+	scan := func(r relational.Row) (c chat.Channel, err error) { return c, r.Scan(channelFields(&c)...) }
+	return relational.Ask("channel", channelColumns+`FROM channels AS c WHERE `+where, scan)
 }
 
 // CreateChannel implements store.Channels.
@@ -43,7 +43,7 @@ func (c change) createChannel(n chat.Channel, members []chat.UserID) error {
 	}
 	_, err = c.Exec(`INSERT INTO channels (id, workspace_id, name, people, type, topic, archived, creator_id, created_at)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		n.ID, n.WorkspaceID, name, people, n.Type, n.Topic, n.Archived, n.CreatorID, file.Micros(n.CreatedAt))
+		n.ID, n.WorkspaceID, name, people, n.Type, n.Topic, n.Archived, n.CreatorID, relational.Micros(n.CreatedAt))
 	if err != nil {
 		return err
 	}
@@ -85,27 +85,27 @@ func (d *Directory) Channel(ctx context.Context, id chat.ChannelID) (chat.Channe
 
 // ListChannels implements store.Channels.
 func (d *Directory) ListChannels(ctx context.Context, q store.ChannelQuery) ([]store.ListedChannel, error) {
-	if err := file.CheckLimit(q.Limit); err != nil {
+	if err := relational.CheckLimit(q.Limit); err != nil {
 		return nil, err
 	}
 	if !q.Role.Valid() {
 		return nil, nil
 	}
-	scan := func(r file.Row) (l store.ListedChannel, err error) {
+	scan := func(r relational.Row) (l store.ListedChannel, err error) {
 		return l, r.Scan(append(channelFields(&l.Channel), &l.Joined)...)
 	}
-	return list(ctx, d, file.Ask("channel", channelColumns+`, t.user_id IS NOT NULL
+	return list(ctx, d, relational.Ask("channel", channelColumns+`, t.user_id IS NOT NULL
 		FROM channels AS c LEFT JOIN tenures AS t ON t.channel_id = c.id AND t.user_id = ?1 AND t.left_by IS NULL
 		WHERE c.workspace_id = ?2 AND c.id > ?3 AND (t.user_id IS NOT NULL OR (?4 AND c.type = ?5))
 		ORDER BY c.id LIMIT ?6`, scan),
 		q.UserID, q.WorkspaceID, q.After, q.Role != chat.RoleGuest, chat.ChannelPublic, q.Limit)
 }
 
-// UpdateChannel implements store.Editing. The write lock is held, so the channel stays what was read.
+// UpdateChannel implements store.Editing.
 func (d *Directory) UpdateChannel(ctx context.Context, m store.ChannelChange) (chat.Channel, error) {
 	var after chat.Channel
 	err := d.write(ctx, "change channel", "channel", func(tx change) error {
-		c, err := file.Get(ctx, tx.Tx, askChannels(`c.id = ?`), m.ChannelID)
+		h, c, err := tx.channel(m.ChannelID)
 		if err != nil {
 			return err
 		}
@@ -113,13 +113,9 @@ func (d *Directory) UpdateChannel(ctx context.Context, m store.ChannelChange) (c
 			return err
 		}
 		_, err = tx.Exec(`UPDATE channels SET name = ?, topic = ?, archived = ? WHERE id = ?`, after.Name, after.Topic, after.Archived, c.ID)
-		if err = file.Failed(err, "change channel", "channel"); fault.Is(err, fault.Conflict) {
+		if err = tx.Failed(err, "change channel", "channel"); fault.Is(err, fault.Conflict) {
 			return fault.Wrap(fault.Conflict, err, "A channel of this name exists already.")
 		}
-		if err != nil {
-			return err
-		}
-		h, err := tx.home(c.WorkspaceID)
 		if err != nil {
 			return err
 		}

@@ -2,23 +2,21 @@ package directory
 
 import (
 	"context"
-	"encoding/json"
 
 	"github.com/canopychat/canopy/schemas/chat"
 	"github.com/canopychat/canopy/schemas/event"
 	"github.com/canopychat/canopy/schemas/fault"
 	"github.com/canopychat/canopy/services/store"
-	"github.com/canopychat/canopy/services/store/sqlite/file"
-	"github.com/canopychat/canopy/services/store/sqlite/signin"
+	"github.com/canopychat/canopy/services/store/relational"
 )
 
-func scanUser(r file.Row) (u chat.User, err error) {
-	return u, r.Scan(&u.ID, &u.Login, &u.DisplayName, &u.Deactivated, file.Moment{Into: &u.CreatedAt})
+func scanUser(r relational.Row) (u chat.User, err error) {
+	return u, r.Scan(&u.ID, &u.Login, &u.DisplayName, &u.Deactivated, relational.Moment{Into: &u.CreatedAt})
 }
 
 // askUsers is a question for the accounts of which where says more.
-func askUsers(where string) file.Asked[chat.User] {
-	return file.Ask("user", `SELECT id, login, display_name, deactivated, created_at FROM users WHERE `+where, scanUser)
+func askUsers(where string) relational.Asked[chat.User] {
+	return relational.Ask("user", `SELECT id, login, display_name, deactivated, created_at FROM users WHERE `+where, scanUser)
 }
 
 // CreateUsers implements store.Users.
@@ -27,24 +25,25 @@ func (d *Directory) CreateUsers(ctx context.Context, users []store.NewUser) erro
 }
 
 func (c change) createUsers(users []store.NewUser) error {
-	insert, err := c.Tx.PrepareContext(c.Ctx,
-		`INSERT INTO users (id, login, display_name, deactivated, password_hash, created_at) VALUES (?, ?, ?, ?, ?, ?)`)
-	if err != nil {
-		return err
-	}
-	defer insert.Close() // it ends with the transaction anyway
 	for _, u := range users {
-		_, err := insert.ExecContext(c.Ctx, u.ID, u.Login, u.DisplayName, u.Deactivated, u.PasswordHash, file.Micros(u.CreatedAt))
+		_, err := c.Exec(`INSERT INTO users (id, login, display_name, deactivated, password_hash, created_at) VALUES (?, ?, ?, ?, ?, ?)`,
+			u.ID, u.Login, u.DisplayName, u.Deactivated, u.PasswordHash, relational.Micros(u.CreatedAt))
 		if err != nil {
-			return file.Failed(err, "create users", "user")
+			return c.Failed(err, "create users", "user")
 		}
 	}
 	return nil
 }
 
+// oneFounder lets one at a time look whether there is an account: there is no row yet that could be locked.
+const oneFounder = `SELECT 1 /*pg FROM pg_advisory_xact_lock(hashtext('canopy.founding')) */`
+
 // Found implements store.Users.
 func (d *Directory) Found(ctx context.Context, f store.Founding) error {
 	return d.write(ctx, "found", "deployment", func(c change) error {
+		if _, err := c.Exec(oneFounder); err != nil {
+			return err
+		}
 		founded, err := c.Exists(`SELECT 1 FROM users`)
 		if err != nil {
 			return err
@@ -79,15 +78,14 @@ func (d *Directory) UsersByID(ctx context.Context, ids []chat.UserID) ([]chat.Us
 // listOf writes ids as json_each reads them. The error is Invalid for too many.
 func listOf(ids []chat.UserID) (string, error) {
 	if len(ids) > chat.MaxPageSize {
-		return "", file.CheckLimit(len(ids))
+		return "", relational.CheckLimit(len(ids))
 	}
-	text, err := json.Marshal(ids)
-	return string(text), file.Failed(err, "write ids", "user")
+	return relational.ListOf(ids)
 }
 
 // ListUsers implements store.Users.
 func (d *Directory) ListUsers(ctx context.Context, after chat.UserID, limit int) ([]chat.User, error) {
-	if err := file.CheckLimit(limit); err != nil {
+	if err := relational.CheckLimit(limit); err != nil {
 		return nil, err
 	}
 	return list(ctx, d, askUsers(`id > ? ORDER BY id LIMIT ?`), after, limit)
@@ -99,7 +97,7 @@ func (d *Directory) Credentials(ctx context.Context, login string) (chat.User, s
 	if err != nil {
 		return u, "", err
 	}
-	hash, err := get(ctx, d, file.Ask("user", `SELECT password_hash FROM users WHERE id = ?`, file.Scalar[string]), u.ID)
+	hash, err := get(ctx, d, relational.Ask("user", `SELECT password_hash FROM users WHERE id = ?`, relational.Scalar[string]), u.ID)
 	return u, hash, err
 }
 
@@ -117,11 +115,11 @@ func (d *Directory) UpdateUser(ctx context.Context, m store.UserChange) (chat.Us
 	})
 }
 
-// changeUser reads an account, lets do change it, and returns it as it is then.
+// changeUser locks an account, lets do change it, and returns it as it is then.
 func (d *Directory) changeUser(ctx context.Context, id chat.UserID, do func(c change, u *chat.User) error) (chat.User, error) {
 	var u chat.User
 	err := d.write(ctx, "change user", "user", func(c change) (err error) {
-		if u, err = file.Get(ctx, c.Tx, askUsers(`id = ?`), id); err != nil {
+		if u, err = relational.Get(ctx, c.Source, askUsers(`id = ? /*pg FOR NO KEY UPDATE */`), id); err != nil {
 			return err
 		}
 		return do(c, &u)
@@ -132,8 +130,8 @@ func (d *Directory) changeUser(ctx context.Context, id chat.UserID, do func(c ch
 	return u, nil
 }
 
-// tellUser tells every workspace of an account what it is. Nobody joins one meanwhile who would be told of as before:
-// the write lock is held.
+// tellUser tells every workspace of an account what it is. The account is locked: it does not come into one meanwhile that
+// would not be told.
 func (c change) tellUser(u chat.User, by chat.UserID) error {
 	homes, err := c.homesOf(u.ID)
 	if err != nil {
@@ -154,7 +152,7 @@ func (c change) tellUser(u chat.User, by chat.UserID) error {
 func (d *Directory) SetDeactivated(ctx context.Context, m store.Deactivation) (chat.User, error) {
 	return d.changeUser(ctx, m.UserID, func(c change, u *chat.User) error {
 		if m.Deactivated {
-			if _, err := signin.Revoke(c.Change, store.Revocation{UserID: u.ID, At: m.At}); err != nil {
+			if _, err := d.RevokeIn(c.Change, store.Revocation{UserID: u.ID, At: m.At}); err != nil {
 				return err
 			}
 		}
@@ -162,6 +160,9 @@ func (d *Directory) SetDeactivated(ctx context.Context, m store.Deactivation) (c
 			return nil
 		}
 		if m.Deactivated {
+			if _, err := c.homesOf(u.ID); err != nil { // locked: the other owners stay
+				return err
+			}
 			if err := c.keepsOwners(u.ID); err != nil {
 				return err
 			}
@@ -180,7 +181,7 @@ func (d *Directory) SetPassword(ctx context.Context, passwordHash string, r stor
 		if _, err := c.Exec(`UPDATE users SET password_hash = ? WHERE id = ?`, passwordHash, u.ID); err != nil {
 			return err
 		}
-		_, err := signin.Revoke(c.Change, r)
+		_, err := d.RevokeIn(c.Change, r)
 		return err
 	})
 	return err

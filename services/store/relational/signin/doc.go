@@ -1,4 +1,4 @@
-// Package signin keeps in the Directory's file who is signed in, and what that rests on: sign-ins with their refresh
+// Package signin keeps in the Directory's database who is signed in, and what that rests on: sign-ins with their refresh
 // tokens, tickets, the keys that sign access tokens, and what was answered to requests that may come again.
 //
 // A secret is kept as its SHA-256. A refusal that must leave a mark (a refresh token that is used twice) is a

@@ -9,31 +9,31 @@ import (
 	"github.com/canopychat/canopy/schemas/chat"
 	"github.com/canopychat/canopy/schemas/fault"
 	"github.com/canopychat/canopy/services/store"
-	"github.com/canopychat/canopy/services/store/sqlite/file"
+	"github.com/canopychat/canopy/services/store/relational"
 )
 
 const (
 	endedInvite = 30 * 24 * time.Hour // how long after its end an invite can still be read
-	atOnce      = 20                  // old invites that one call forgets
+	atOnce      = "20"                // old invites that one call forgets; in the text, so that a planner knows how few they are
 )
 
 // openAt says that an invite is open at the moment ?1.
 const openAt = `revoked_at = 0 AND uses < max_uses AND expires_at > ?1`
 
 // askInvites is a question for the invites of which where says more. Their channels come with them, so that an
-// invite is one state of the file.
-func askInvites(where string) file.Asked[store.Invite] {
-	return file.Ask("invite", `SELECT id, workspace_id, code, role, address, invited_by, created_at, expires_at, max_uses, uses, revoked_at,
-			(SELECT json_group_array(channel_id) FROM (
-				SELECT channel_id FROM invite_channels AS ic WHERE ic.invite_id = invites.id ORDER BY place))
+// invite is one state of the database.
+func askInvites(where string) relational.Asked[store.Invite] {
+	return relational.Ask("invite", `SELECT id, workspace_id, code, role, address, invited_by, created_at, expires_at, max_uses, uses, revoked_at,
+			(SELECT coalesce(json_group_array(channel_id), '[]') FROM (
+				SELECT channel_id FROM invite_channels AS ic WHERE ic.invite_id = invites.id ORDER BY place) AS places)
 		FROM invites WHERE `+where, scanInvite)
 }
 
-func scanInvite(r file.Row) (i store.Invite, err error) {
+func scanInvite(r relational.Row) (i store.Invite, err error) {
 	var code []byte
 	var channels string
-	err = r.Scan(&i.ID, &i.WorkspaceID, &code, &i.Role, &i.Address, &i.By, file.Moment{Into: &i.CreatedAt}, file.Moment{Into: &i.ExpiresAt},
-		&i.MaxUses, &i.Uses, file.Moment{Into: &i.RevokedAt}, &channels)
+	err = r.Scan(&i.ID, &i.WorkspaceID, &code, &i.Role, &i.Address, &i.By, relational.Moment{Into: &i.CreatedAt}, relational.Moment{Into: &i.ExpiresAt},
+		&i.MaxUses, &i.Uses, relational.Moment{Into: &i.RevokedAt}, &channels)
 	if err != nil {
 		return i, err
 	}
@@ -50,13 +50,16 @@ func (d *Directory) AddInvite(ctx context.Context, i store.Invite) error {
 		return fault.New(fault.Invalid, "This is no role: %.20q.", string(i.Role))
 	}
 	return d.write(ctx, "add invite", "invite", func(c change) error {
-		_, err := c.Exec(`DELETE FROM invites WHERE id IN (SELECT id FROM invites WHERE expires_at < ? ORDER BY expires_at LIMIT ?)`,
-			file.Micros(i.CreatedAt.Add(-endedInvite)), atOnce)
+		if _, err := c.home(i.WorkspaceID); err != nil {
+			return err
+		}
+		_, err := c.Exec(`DELETE FROM invites WHERE id IN (SELECT id FROM invites WHERE expires_at < ? ORDER BY expires_at LIMIT `+atOnce+` /*pg FOR UPDATE SKIP LOCKED */)`,
+			relational.Micros(i.CreatedAt.Add(-endedInvite)))
 		if err != nil {
 			return err
 		}
-		open, err := file.Get(ctx, c.Tx, file.Ask("invite", `SELECT count(*) FROM invites WHERE workspace_id = ?2 AND `+openAt, file.Scalar[int]),
-			file.Micros(i.CreatedAt), i.WorkspaceID)
+		open, err := relational.Get(ctx, c.Source, relational.Ask("invite", `SELECT count(*) FROM invites WHERE workspace_id = ?2 AND `+openAt, relational.Scalar[int]),
+			relational.Micros(i.CreatedAt), i.WorkspaceID)
 		if err != nil {
 			return err
 		}
@@ -65,7 +68,7 @@ func (d *Directory) AddInvite(ctx context.Context, i store.Invite) error {
 		}
 		_, err = c.Exec(`INSERT INTO invites (id, workspace_id, code, role, address, invited_by, created_at, expires_at, max_uses)
 			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-			i.ID, i.WorkspaceID, i.Code[:], i.Role, i.Address, i.By, file.Micros(i.CreatedAt), file.Micros(i.ExpiresAt), i.MaxUses)
+			i.ID, i.WorkspaceID, i.Code[:], i.Role, i.Address, i.By, relational.Micros(i.CreatedAt), relational.Micros(i.ExpiresAt), i.MaxUses)
 		if err != nil {
 			return err
 		}
@@ -76,7 +79,7 @@ func (d *Directory) AddInvite(ctx context.Context, i store.Invite) error {
 func (c change) addInviteChannels(i store.Invite) error {
 	for place, channel := range i.ChannelIDs {
 		n, err := c.Exec(`INSERT INTO invite_channels (invite_id, place, channel_id)
-			SELECT ?, ?, id FROM channels WHERE id = ? AND workspace_id = ? AND name IS NOT NULL`, i.ID, place, channel, i.WorkspaceID)
+			SELECT CAST(? AS TEXT), CAST(? AS INTEGER), id FROM channels WHERE id = ? AND workspace_id = ? AND name IS NOT NULL`, i.ID, place, channel, i.WorkspaceID)
 		if err != nil {
 			return err
 		}
@@ -94,19 +97,22 @@ func (d *Directory) InviteOf(ctx context.Context, code store.Secret) (store.Invi
 
 // Invites implements store.Invites.
 func (d *Directory) Invites(ctx context.Context, q store.InviteQuery) ([]store.Invite, error) {
-	if err := file.CheckLimit(q.Limit); err != nil {
+	if err := relational.CheckLimit(q.Limit); err != nil {
 		return nil, err
 	}
 	return list(ctx, d, askInvites(`workspace_id = ?2 AND id > ?3 AND `+openAt+` ORDER BY id LIMIT ?4`),
-		file.Micros(q.At), q.WorkspaceID, q.After, q.Limit)
+		relational.Micros(q.At), q.WorkspaceID, q.After, q.Limit)
 }
 
 // RevokeInvite implements store.Invites.
 func (d *Directory) RevokeInvite(ctx context.Context, workspace chat.WorkspaceID, id store.InviteID, at time.Time) error {
-	if err := file.CheckMoment(at); err != nil {
+	if err := relational.CheckMoment(at); err != nil {
 		return err
 	}
 	return d.write(ctx, "revoke invite", "invite", func(c change) error {
+		if _, err := c.homeOf("invite", `?`, workspace); err != nil {
+			return err
+		}
 		there, err := c.Exists(`SELECT 1 FROM invites WHERE id = ? AND workspace_id = ?`, id, workspace)
 		if err != nil {
 			return err
@@ -114,7 +120,7 @@ func (d *Directory) RevokeInvite(ctx context.Context, workspace chat.WorkspaceID
 		if !there {
 			return fault.New(fault.NotFound, "There is no such invite.")
 		}
-		_, err = c.Exec(`UPDATE invites SET revoked_at = ?1 WHERE id = ?2 AND `+openAt, file.Micros(at), id)
+		_, err = c.Exec(`UPDATE invites SET revoked_at = ?1 WHERE id = ?2 AND `+openAt, relational.Micros(at), id)
 		return err
 	})
 }
@@ -122,7 +128,16 @@ func (d *Directory) RevokeInvite(ctx context.Context, workspace chat.WorkspaceID
 // AcceptInvite implements store.Invites.
 func (d *Directory) AcceptInvite(ctx context.Context, a store.Acceptance) (i store.Invite, err error) {
 	err = d.write(ctx, "accept invite", "invite", func(c change) error {
-		if i, err = file.Get(ctx, c.Tx, askInvites(`code = ?`), a.Code[:]); err != nil {
+		if a.New == nil {
+			if err := c.coming(a.User); err != nil {
+				return err
+			}
+		}
+		h, err := c.homeOf("invite", `(SELECT workspace_id FROM invites WHERE code = ?)`, a.Code[:])
+		if err != nil {
+			return err
+		}
+		if i, err = relational.Get(ctx, c.Source, askInvites(`code = ?`), a.Code[:]); err != nil {
 			return err
 		}
 		if !i.Open(a.At) {
@@ -143,7 +158,7 @@ func (d *Directory) AcceptInvite(ctx context.Context, a store.Acceptance) (i sto
 			return err
 		}
 		i.Uses++
-		return c.comeIn(i, user)
+		return c.comeIn(h, i, user)
 	})
 	if err != nil {
 		return store.Invite{}, err
@@ -152,16 +167,12 @@ func (d *Directory) AcceptInvite(ctx context.Context, a store.Acceptance) (i sto
 }
 
 // comeIn makes somebody a member as an invite says. They do it themselves, whoever invited them.
-func (c change) comeIn(i store.Invite, user chat.UserID) error {
-	h, err := c.home(i.WorkspaceID)
-	if err != nil {
-		return err
-	}
+func (c change) comeIn(h home, i store.Invite, user chat.UserID) error {
 	if err := c.addMember(h, user, chat.Member{WorkspaceID: i.WorkspaceID, UserID: user, Role: i.Role}); err != nil {
 		return err
 	}
 	for _, id := range i.ChannelIDs {
-		channel, err := file.Get(c.Ctx, c.Tx, askChannels(`c.id = ?`), id)
+		channel, err := relational.Get(c.Ctx, c.Source, askChannels(`c.id = ?`), id)
 		if err != nil {
 			return err
 		}

@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/canopychat/canopy/services/store"
-	"github.com/canopychat/canopy/services/store/sqlite/file"
+	"github.com/canopychat/canopy/services/store/relational"
 )
 
 // Refresh implements store.SignIns. A second use of a token is answered with an error and yet kept: the transaction
@@ -15,8 +15,9 @@ import (
 func (s *Store) Refresh(ctx context.Context, r store.Refresh) (after store.SignIn, err error) {
 	refused := false
 	r.At = r.At.Truncate(time.Microsecond) // as what it is compared with
-	err = s.file.Change(ctx, "refresh", "sign-in", func(c file.Change) error {
-		if err := file.CheckMoment(r.At); err != nil {
+	err = s.db.Change(ctx, "refresh", "sign-in", func(c relational.Change) error {
+		refused = false
+		if err := relational.CheckMoment(r.At); err != nil {
 			return err
 		}
 		t, err := tokenOf(c, r)
@@ -29,7 +30,7 @@ func (s *Store) Refresh(ctx context.Context, r store.Refresh) (after store.SignI
 		}
 		if !t.counts(r) {
 			refused = true
-			_, err := revoke(c, r.ID, r.At)
+			_, _, err := revoke(c, r.ID, r.At)
 			return err
 		}
 		after, err = rotate(c, r, t)
@@ -56,17 +57,20 @@ func (t used) counts(r store.Refresh) bool {
 }
 
 // tokenOf reads the token that r presents. The error is sql.ErrNoRows when it never was one of the sign-in, or when the
-// sign-in counts no more.
-func tokenOf(c file.Change, r store.Refresh) (t used, err error) {
-	return t, c.Tx.QueryRowContext(c.Ctx, `SELECT t.place, (SELECT max(place) FROM refresh_tokens WHERE sign_in_id = s.id), t.used_at
+// sign-in counts no more. The sign-in is locked first: it is refreshed, or ended, by one at a time.
+func tokenOf(c relational.Change, r store.Refresh) (t used, err error) {
+	if _, err := c.Exec(`SELECT id FROM sign_ins WHERE id = ? /*pg FOR NO KEY UPDATE */`, r.ID); err != nil {
+		return t, err
+	}
+	return t, c.Row(`SELECT t.place, (SELECT max(place) FROM refresh_tokens WHERE sign_in_id = s.id), t.used_at
 		FROM sign_ins AS s JOIN users AS u ON u.id = s.user_id JOIN refresh_tokens AS t ON t.sign_in_id = s.id
-		WHERE s.id = ?1 AND s.revoked_at = 0 AND s.expires_at > ?2 AND u.deactivated = 0 AND t.secret = ?3`,
-		r.ID, file.Micros(r.At), r.Used[:]).Scan(&t.place, &t.newest, file.Moment{Into: &t.at})
+		WHERE s.id = ?1 AND s.revoked_at = 0 AND s.expires_at > ?2 AND NOT u.deactivated AND t.secret = ?3`,
+		r.ID, relational.Micros(r.At), r.Used[:]).Scan(&t.place, &t.newest, relational.Moment{Into: &t.at})
 }
 
 // rotate makes r.Next the newest token, and of the one that was it a used one.
-func rotate(c file.Change, r store.Refresh, t used) (store.SignIn, error) {
-	at := file.Micros(r.At)
+func rotate(c relational.Change, r store.Refresh, t used) (store.SignIn, error) {
+	at := relational.Micros(r.At)
 	_, err := c.Exec(`UPDATE refresh_tokens SET used_at = ? WHERE sign_in_id = ? AND place = ?`, at, r.ID, t.newest)
 	if err != nil {
 		return store.SignIn{}, err
@@ -75,6 +79,6 @@ func rotate(c file.Change, r store.Refresh, t used) (store.SignIn, error) {
 	if err != nil {
 		return store.SignIn{}, err
 	}
-	return file.Get(c.Ctx, c.Tx, asked(`UPDATE sign_ins SET used_at = ?, expires_at = ?, address = ? WHERE id = ? RETURNING `+columns),
-		at, file.Micros(r.ExpiresAt), r.Address, r.ID)
+	return relational.Get(c.Ctx, c.Source, asked(`UPDATE sign_ins SET used_at = ?, expires_at = ?, address = ? WHERE id = ? RETURNING `+columns),
+		at, relational.Micros(r.ExpiresAt), r.Address, r.ID)
 }
