@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -37,20 +39,25 @@ func (a *App) system() natsd.Login {
 }
 
 func (a *App) startHub(ctx context.Context) error {
+	common := natsd.Common{
+		Name: "canopy-hub", Listen: a.cfg.Hub.Listen, Monitor: a.cfg.Hub.Monitor, App: a.login(), System: a.system(),
+		StoreDir: a.folder.At(datadir.Hub), MaxStore: a.cfg.Hub.MaxStore, SyncAlways: a.cfg.Hub.SyncAlways, Logger: a.log,
+	}
+	if a.cfg.Hub.Server != "" {
+		if a.has(RoleLeaf) && a.cfg.Leaf.Server == "" {
+			return config.Problemf("hub.server: in one process with a hub that has a file, the leaf needs one as well (leaf.server)")
+		}
+		common = fromFile(a.cfg.Hub.Server, a.cfg.Hub.URL, a.log)
+	}
 	a.hub = natsd.NewHub(natsd.HubConfig{
-		Common: natsd.Common{
-			Name: "canopy-hub", Listen: a.cfg.Hub.Listen, Monitor: a.cfg.Hub.Monitor, App: a.login(), System: a.system(),
-			StoreDir: a.folder.At(datadir.Hub), MaxStore: a.cfg.Hub.MaxStore, SyncAlways: a.cfg.Hub.SyncAlways, Logger: a.log,
-		},
-		LeafListen: a.cfg.Hub.LeafListen,
-		Leaf:       natsd.Login{User: userLeaf, Password: a.folder.Secrets.Leaf},
+		Common: common, LeafListen: a.cfg.Hub.LeafListen, Leaf: natsd.Login{User: userLeaf, Password: a.folder.Secrets.Leaf},
 	})
 	a.life.Start("hub", a.hub.Run, nil)
 	if err := a.hub.Ready(ctx); err != nil {
 		return err
 	}
 	a.running.Hub, a.running.HubSystem = a.hub.ClientURL(), a.hub.SystemURL()
-	return nil
+	return a.canLogIn(a.running.Hub, "hub")
 }
 
 func (a *App) startLeaf(ctx context.Context) error {
@@ -60,19 +67,40 @@ func (a *App) startLeaf(ctx context.Context) error {
 	} else {
 		hub = withLogin(hub, natsd.Login{User: userLeaf, Password: a.folder.Secrets.Leaf})
 	}
-	a.leaf = natsd.NewLeaf(natsd.LeafConfig{
-		Common: natsd.Common{
-			Name: "canopy-leaf-" + a.cfg.Region, Listen: a.cfg.Leaf.Listen, Monitor: a.cfg.Leaf.Monitor, App: a.login(), System: a.system(),
-			StoreDir: a.folder.At(datadir.Leaf), Logger: a.log,
-		},
-		Region: a.cfg.Region, HubURLs: []string{hub},
-	})
+	common := natsd.Common{
+		Name: "canopy-leaf-" + a.cfg.Region, Listen: a.cfg.Leaf.Listen, Monitor: a.cfg.Leaf.Monitor, App: a.login(), System: a.system(),
+		StoreDir: a.folder.At(datadir.Leaf), Logger: a.log,
+	}
+	if a.cfg.Leaf.Server != "" {
+		common = fromFile(a.cfg.Leaf.Server, a.cfg.Leaf.URL, a.log)
+	}
+	a.leaf = natsd.NewLeaf(natsd.LeafConfig{Common: common, Region: a.cfg.Region, HubURLs: strings.Split(hub, ",")})
 	a.life.Start("leaf", a.leaf.Run, nil)
 	if err := a.leaf.Ready(ctx); err != nil {
 		return err
 	}
 	a.running.Leaf = a.leaf.ClientURL()
-	return nil
+	return a.canLogIn(a.running.Leaf, "leaf")
+}
+
+// fromFile is a server that has a configuration file. This process logs in with what the server's URL in our settings
+// says, or as the first user of the file whose password it can read.
+func fromFile(path, address string, log *slog.Logger) natsd.Common {
+	c := natsd.Common{File: path, Logger: log}
+	first, _, _ := strings.Cut(address, ",")
+	if u, err := url.Parse(strings.TrimSpace(first)); err == nil && u.User != nil {
+		c.App.User = u.User.Username()
+		c.App.Password, _ = u.User.Password()
+	}
+	return c
+}
+
+// canLogIn refuses a server that this process cannot use.
+func (a *App) canLogIn(address, server string) error {
+	if address != "" {
+		return nil
+	}
+	return config.Problemf("%s.server: no user of the account %s has a password in plain text there: say in %s.url how this process logs in", server, streams.AccountApp, server)
 }
 
 // dialHub connects to the hub: to the one in this process, or to the one that the config names.
@@ -112,14 +140,18 @@ func (a *App) name() string {
 	return "canopy-" + string(a.roles[0])
 }
 
-// withLogin puts the deployment's own credentials into a URL that has none.
-func withLogin(raw string, login natsd.Login) string {
-	u, err := url.Parse(raw)
-	if err != nil || u.User != nil {
-		return raw // what is wrong with it, the dialler says
+// withLogin puts the deployment's own credentials into those of some URLs, with commas between, that have none.
+func withLogin(list string, login natsd.Login) string {
+	urls := strings.Split(list, ",")
+	for i, raw := range urls {
+		u, err := url.Parse(strings.TrimSpace(raw))
+		if err != nil || u.User != nil {
+			continue // what is wrong with it, the dialler says
+		}
+		u.User = url.UserPassword(login.User, login.Password)
+		urls[i] = u.String()
 	}
-	u.User = url.UserPassword(login.User, login.Password)
-	return u.String()
+	return strings.Join(urls, ",")
 }
 
 // provision makes the streams what their files say, and stops when they cannot be, or when they were emptied

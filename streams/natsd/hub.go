@@ -16,13 +16,15 @@ type HubConfig struct {
 
 	LeafListen string // host:port for leaf nodes; empty or port 0: any free port of the loopback interface
 	Leaf       Login  // what leaf nodes log in with; they act in the account streams.AccountApp
+
+	Cluster *ClusterConfig // nil: it is alone
 }
 
 // leafWriteDeadline is how long a leaf may take to accept bytes. The server closes a slow client by
 // itself, but would keep an unbounded queue for a slow leaf (nats.md §12).
 const leafWriteDeadline = 5 * time.Second
 
-// A Hub is the server that holds the streams, alone (every stream has one replica).
+// A Hub is the server that holds the streams: alone (every stream has one replica), or as a member of a cluster.
 type Hub struct {
 	node
 	config HubConfig
@@ -35,12 +37,18 @@ func NewHub(c HubConfig) *Hub {
 	return h
 }
 
-// Ready waits until clients and leaf nodes are accepted and JetStream serves the streams it has.
+// Ready waits until clients and leaf nodes are accepted and JetStream serves the streams it has. A member of a cluster
+// that has a file waits for the cluster's leader, too: for one other member of three. (Whoever starts several in one
+// process asks Settled when all of them run.)
 func (h *Hub) Ready(ctx context.Context) error {
-	return h.until(ctx, "JetStream is not up", (*server.Server).JetStreamEnabled)
+	if err := h.until(ctx, "JetStream is not up", (*server.Server).JetStreamEnabled); err != nil || h.config.File == "" {
+		return err
+	}
+	return h.until(ctx, "the hub's cluster has no leader: fewer than half of its members are up", func(*server.Server) bool { return h.Settled() })
 }
 
-// LeafURL is where leaf nodes connect, with their credentials in it. It is empty before the hub is up.
+// LeafURL is where leaf nodes connect, with their credentials in it unless they are in a file. It is empty before the
+// hub is up.
 func (h *Hub) LeafURL() string {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -61,6 +69,13 @@ func (h *Hub) Leaves() int {
 }
 
 func (h *Hub) options() (*server.Options, error) {
+	if h.config.File != "" {
+		opts, err := readFile(h.config.File, streams.HubDomain)
+		if err == nil {
+			err = hubFits(opts)
+		}
+		return opts, err
+	}
 	opts, err := h.config.Common.options(streams.HubDomain)
 	if err != nil {
 		return nil, err
@@ -74,6 +89,11 @@ func (h *Hub) options() (*server.Options, error) {
 	}
 	leaf.WriteDeadline = leafWriteDeadline
 	leaf.WriteTimeout = server.WriteTimeoutPolicyClose
+	if h.config.Cluster != nil {
+		if err := h.config.Cluster.apply(opts); err != nil {
+			return nil, err
+		}
+	}
 	for _, account := range opts.Accounts {
 		if account.Name == streams.AccountApp {
 			leaf.Users = []*server.User{{Username: h.config.Leaf.User, Password: h.config.Leaf.Password, Account: account}}

@@ -71,6 +71,13 @@ func (l *Leaf) options() (*server.Options, error) {
 		// The same domain on both sides would join them into one JetStream.
 		return nil, fmt.Errorf("its region may not be called %q", streams.HubDomain)
 	}
+	if l.config.File != "" {
+		opts, err := readFile(l.config.File, l.config.Region)
+		if err == nil {
+			err = leafFits(opts)
+		}
+		return opts, err
+	}
 	opts, err := l.config.Common.options(l.config.Region)
 	if err != nil {
 		return nil, err

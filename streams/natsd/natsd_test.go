@@ -69,7 +69,7 @@ type server interface {
 }
 
 // start runs a server until the test's end or stop, which returns what Run did.
-func start(t *testing.T, s server) (stop func() error) {
+func start(t testing.TB, s server) (stop func() error) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
@@ -83,7 +83,7 @@ func start(t *testing.T, s server) (stop func() error) {
 	return stop
 }
 
-func ready(t *testing.T, s server) {
+func ready(t testing.TB, s server) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), wait)
 	defer cancel()
@@ -92,7 +92,7 @@ func ready(t *testing.T, s server) {
 	}
 }
 
-func connect(t *testing.T, address string, options ...nats.Option) *nats.Conn {
+func connect(t testing.TB, address string, options ...nats.Option) *nats.Conn {
 	t.Helper()
 	nc, err := nats.Connect(address, options...)
 	if err != nil {
@@ -297,7 +297,7 @@ func TestALeafMayStartBeforeTheHub(t *testing.T) {
 	ready(t, leaf)
 }
 
-func freeAddress(t *testing.T) string {
+func freeAddress(t testing.TB) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -46,6 +46,11 @@ type Login struct {
 
 // Common is what every embedded server is told.
 type Common struct {
+	// File is the path of a configuration file of nats-server. With it, the file says everything about the server, and of
+	// the other fields only App, System and Logger count: App and System are then how this process logs in, and where
+	// they are empty, the first users of those accounts that the file has with a password in plain text.
+	File string
+
 	Name    string // of the server; unique among those that are connected
 	Listen  string // host:port for clients; empty or port 0: any free port of the loopback interface
 	Monitor string // host:port of the monitoring endpoints; empty: none
@@ -70,8 +75,6 @@ type Common struct {
 type node struct {
 	// immutable after New
 	kind     string // for messages: hub or leaf
-	app      Login
-	system   Login
 	log      *slog.Logger
 	build    func() (*server.Options, error)
 	up, done chan struct{} // closed by Run: started; ended
@@ -80,6 +83,8 @@ type node struct {
 	ran   bool
 	srv   *server.Server  // nil until up
 	opts  *server.Options // with the ports that were found
+	app   Login           // of the account streams.AccountApp
+	sys   Login           // of the account streams.AccountSystem
 	ended error           // of Run, valid once done is closed
 }
 
@@ -89,7 +94,7 @@ func newNode(kind string, c Common, build func() (*server.Options, error)) node 
 		log = slog.Default()
 	}
 	return node{
-		kind: kind, app: c.App, system: c.System, log: log.With("nats", kind), build: build,
+		kind: kind, app: c.App, sys: c.System, log: log.With("nats", kind), build: build,
 		up: make(chan struct{}), done: make(chan struct{}),
 	}
 }
@@ -118,6 +123,7 @@ func (n *node) run(ctx context.Context) error {
 	if err != nil {
 		return n.failed(ErrNotStarted, err.Error())
 	}
+	opts.LameDuckDuration, opts.LameDuckGracePeriod = closeClients, beforeClients
 	srv, err := server.NewServer(opts)
 	if err != nil {
 		return n.failed(ErrNotStarted, err.Error())
@@ -138,11 +144,18 @@ func (n *node) run(ctx context.Context) error {
 
 	n.mu.Lock()
 	n.srv, n.opts = srv, opts
+	if n.app.User == "" {
+		n.app = firstLogin(opts, streams.AccountApp)
+	}
+	if n.sys.User == "" {
+		n.sys = firstLogin(opts, streams.AccountSystem)
+	}
 	n.mu.Unlock()
 	close(n.up)
 
 	select {
 	case <-ctx.Done():
+		yield(srv)
 		return nil
 	case reason := <-logger.fatal:
 		return n.failed(ErrFailed, reason)
@@ -195,21 +208,17 @@ func (n *node) until(ctx context.Context, what string, cond func(*server.Server)
 }
 
 // ClientURL is where clients of the account streams.AccountApp connect, with their credentials in it.
-// It is empty before the server is up.
-func (n *node) ClientURL() string { return n.url(n.app) }
+// It is empty before the server is up, and without a user (see Common.File).
+func (n *node) ClientURL() string { return n.url(func() Login { return n.app }) }
 
 // SystemURL is the same for the system account. It is empty if that has no user.
-func (n *node) SystemURL() string {
-	if n.system.User == "" {
-		return ""
-	}
-	return n.url(n.system)
-}
+func (n *node) SystemURL() string { return n.url(func() Login { return n.sys }) }
 
-func (n *node) url(as Login) string {
+func (n *node) url(login func() Login) string {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if n.srv == nil {
+	as := login()
+	if n.srv == nil || as.User == "" {
 		return ""
 	}
 	return loginURL("nats", as, n.opts.Host, n.opts.Port)
@@ -313,7 +322,10 @@ func loginURL(scheme string, as Login, host string, port int) string {
 	if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
 		host = "127.0.0.1"
 	}
-	u := url.URL{Scheme: scheme, User: url.UserPassword(as.User, as.Password), Host: net.JoinHostPort(host, strconv.Itoa(port))}
+	u := url.URL{Scheme: scheme, Host: net.JoinHostPort(host, strconv.Itoa(port))}
+	if as.User != "" {
+		u.User = url.UserPassword(as.User, as.Password)
+	}
 	return u.String()
 }
 
