@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/canopychat/canopy/ops/config"
+	"github.com/canopychat/canopy/ops/ctl"
 	"github.com/canopychat/canopy/ops/gate"
 	"github.com/canopychat/canopy/ops/obs"
 	"github.com/canopychat/canopy/ops/remote"
@@ -79,7 +80,9 @@ func (a *App) startDirectory(context.Context) (err error) {
 	relay := directory.NewRelay(directory.RelayConfig{
 		Outbox: r.store, Log: directory.Hub{Publisher: r.publisher, Reader: log}, Window: a.dedupWindow(), Logger: a.log.With("component", "relay"),
 	})
-	if r.directory, err = directory.New(directory.Config{Store: r.store, Shards: streams.Shards, Relay: relay, Read: a.messages}); err != nil {
+	if r.directory, err = directory.New(directory.Config{
+		Store: r.store, Shards: streams.Shards, Among: streams.ShardsFor(a.cfg.Region, ctl.Placement(a.cfg)), Relay: relay, Read: a.messages,
+	}); err != nil {
 		return err
 	}
 	mailer, err := a.startMail()

@@ -95,6 +95,7 @@ type App struct {
 	gateway     *gateway.Gateway
 	edge        *edgeRole
 	consumers   *persist.Consumers
+	persister   *persist.Persister
 	public      httpd.Listener
 	running     Running
 	serving     atomic.Bool // everything serves; what is set above is not written to any more

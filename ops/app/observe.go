@@ -9,6 +9,7 @@ import (
 
 	"github.com/canopychat/canopy/ops/obs"
 	"github.com/canopychat/canopy/streams"
+	"github.com/canopychat/canopy/streams/consume"
 	"github.com/canopychat/canopy/streams/provision"
 )
 
@@ -48,7 +49,7 @@ func (a *App) sources() obs.Sources {
 		s.Gateway, s.Feeds, s.FanDrops = a.gatewayFigures, a.feedFigures, a.leafConn.FanDrops
 	}
 	if a.consumers != nil {
-		s.Persist = a.persistFigures
+		s.Persist, s.Persisted = a.persistFigures, a.persisted
 	}
 	if a.directory != nil {
 		s.Outbox = a.owed
@@ -108,6 +109,26 @@ func (a *App) gatewayFigures() obs.Gateway {
 
 func (a *App) feedFigures() obs.Feeds { return obs.Feeds(a.edge.feeds.Counts()) }
 
+// heldFor is how long a consumer has been waiting for an outage to end.
+func heldFor(s consume.State) time.Duration {
+	if s.Since.IsZero() {
+		return 0
+	}
+	return time.Since(s.Since)
+}
+
+func (a *App) persisted() obs.Persisted {
+	c := a.persister.Counts()
+	p := obs.Persisted{
+		Batches: c.Batches, Events: c.Events, Last: make(map[int]uint64, len(c.Last)),
+		Outcomes: map[string]uint64{"parked": c.Parked, "retried": c.Retried, "kept": c.Kept, "held": c.Held},
+	}
+	for shard, seq := range c.Last {
+		p.Last[shard] = uint64(seq)
+	}
+	return p
+}
+
 func (a *App) persistFigures(ctx context.Context) ([]obs.PersistShard, error) {
 	js, err := jetstream.NewWithDomain(a.hubConn.NATS(), streams.HubDomain)
 	if err != nil {
@@ -124,7 +145,7 @@ func (a *App) persistFigures(ctx context.Context) ([]obs.PersistShard, error) {
 			return all, err
 		}
 		have, want := uint64(floor), last[streams.ChatStream(shard)]
-		all = append(all, obs.PersistShard{Shard: shard, Lag: max(have, want) - have, Pulling: state.Pulling})
+		all = append(all, obs.PersistShard{Shard: shard, Lag: max(have, want) - have, Pulling: state.Pulling, Held: heldFor(state)})
 	}
 	return all, nil
 }

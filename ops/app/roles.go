@@ -15,8 +15,11 @@ func (a *App) startPersist(context.Context) error {
 		_, err := a.messages.Progress(ctx, 0)
 		return err
 	})
-	p := persist.New(persist.Config{Store: a.tracer.Persisting(a.messages), Source: a.consumers, Log: bus.NewLog(a.hubConn), Logger: a.log.With("component", "persist")})
-	a.life.Start("persist", p.Run, nil)
+	a.persister = persist.New(persist.Config{
+		Store: a.tracer.Persisting(a.messages), Source: a.consumers, Log: bus.NewLog(a.hubConn), Behind: a.metrics.PersistBehind,
+		Logger: a.log.With("component", "persist"),
+	})
+	a.life.Start("persist", a.persister.Run, nil)
 	return nil
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/canopychat/canopy/ops/app"
+	"github.com/canopychat/canopy/ops/app/stores"
 	"github.com/canopychat/canopy/ops/check"
 	"github.com/canopychat/canopy/ops/config"
 	"github.com/canopychat/canopy/ops/ctl"
@@ -42,7 +43,7 @@ func (c checkCmd) Run(s *session) error {
 	}
 	defer conn.Close()
 	log := slog.New(slog.DiscardHandler) // what fails is a finding
-	d := check.Deployment{Conn: conn, Streams: ctl.StreamOptions(cfg), Schemas: app.Schemas(cfg, log), Version: app.Version()}
+	d := check.Deployment{Conn: conn, Streams: ctl.StreamOptions(cfg), Schemas: stores.Schemas(cfg, log), Version: app.Version()}
 	system, edge := c.logins(s, cfg)
 	for _, to := range []struct {
 		flag, url string

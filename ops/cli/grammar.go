@@ -24,6 +24,7 @@ type grammar struct {
 	Edge      edgeCmd               `cmd:"" help:"Run what serves people's sockets."`
 	API       apiCmd                `cmd:"" name:"api" help:"Run REST, the directory and history."`
 	Persist   persistCmd            `cmd:"" help:"Run what fills the history store from the log."`
+	Local     localCmd              `cmd:"" help:"Run a whole deployment of many processes on this machine."`
 	Status    statusCmd             `cmd:"" help:"Show streams, consumers and processes, and what to look at."`
 	Check     checkCmd              `cmd:"" help:"Look at a deployment before traffic: quorum, streams, schemas, clocks, permissions."`
 	Streams   streamsCmd            `cmd:"" help:"Compare the hub's streams with what they should be."`
@@ -31,6 +32,7 @@ type grammar struct {
 	User      operator.UserCmd      `cmd:"" help:"List, make, close and open accounts."`
 	Workspace operator.WorkspaceCmd `cmd:"" help:"List and change workspaces and who belongs to them."`
 	Token     operator.TokenCmd     `cmd:"" help:"Make tokens, and the keys that sign them."`
+	Engines   enginesCmd            `cmd:"" help:"Run Cassandra, PostgreSQL and a hub cluster on this machine."`
 	Version   versionCmd            `cmd:"" help:"Say which build this is."`
 }
 
@@ -89,9 +91,22 @@ func (upCmd) Help() string {
 	return `Runs a hub, a leaf node, the gateway, the REST API, the persister and the stores in one process. When everything serves it prints the address, two logins (with --empty, how to make the first account) and three nats commands, and writes run.json into the data folder for scripts. Ctrl-C drains and stops; the next start goes on with everything there.`
 }
 
+// natsFile is the flag of commands that run a NATS server.
+type natsFile struct {
+	ServerConfig string `placeholder:"FILE" help:"Configuration of nats-server, which then says everything about the server (ops/deploy/nats in the source)."`
+}
+
+func (f natsFile) flags(role string) []config.Flag {
+	if f.ServerConfig == "" {
+		return nil
+	}
+	return []config.Flag{{Name: "--server-config", Key: role + ".server", Value: f.ServerConfig}}
+}
+
 type hubCmd struct {
-	process `embed:""`
-	durable `embed:""`
+	process  `embed:""`
+	durable  `embed:""`
+	natsFile `embed:""`
 }
 
 const roleHelp = ` The roles of a deployment are given the same file and share a data folder, which holds the passwords they use among themselves. They may start in any order.`
@@ -102,7 +117,8 @@ func (hubCmd) Help() string {
 }
 
 type leafCmd struct {
-	process `embed:""`
+	process  `embed:""`
+	natsFile `embed:""`
 }
 
 // Help is shown by canopy leaf --help.
@@ -129,26 +145,18 @@ func (apiCmd) Help() string {
 	return `It looks for the hub at nats://127.0.0.1:4222 (hub.url).` + roleHelp
 }
 
-type persistCmd struct {
-	process   `embed:""`
-	databases `embed:""`
-}
-
-// Help is shown by canopy persist --help.
-func (persistCmd) Help() string {
-	return `It looks for the hub at nats://127.0.0.1:4222 (hub.url).` + roleHelp
-}
-
 func (c upCmd) Run(s *session) error {
 	flags := append(append(c.durable.flags(), c.databases.flags()...), boolFlag("empty", c.Empty)...)
 	return s.serve(c.process, append(flags, boolFlag("no-limits", c.NoLimits)...), app.AllRoles)
 }
 
 func (c hubCmd) Run(s *session) error {
-	return s.serve(c.process, c.durable.flags(), []app.Role{app.RoleHub})
+	return s.serve(c.process, append(c.durable.flags(), c.natsFile.flags("hub")...), []app.Role{app.RoleHub})
 }
 
-func (c leafCmd) Run(s *session) error { return s.serve(c.process, nil, []app.Role{app.RoleLeaf}) }
+func (c leafCmd) Run(s *session) error {
+	return s.serve(c.process, c.natsFile.flags("leaf"), []app.Role{app.RoleLeaf})
+}
 
 // Run gives --listen the meaning that it has for this role alone.
 func (c edgeCmd) Run(s *session) error {
@@ -161,10 +169,6 @@ func (c edgeCmd) Run(s *session) error {
 
 func (c apiCmd) Run(s *session) error {
 	return s.serve(c.process, c.databases.flags(), []app.Role{app.RoleAPI})
-}
-
-func (c persistCmd) Run(s *session) error {
-	return s.serve(c.process, c.databases.flags(), []app.Role{app.RolePersist})
 }
 
 // load reads the settings. What --set says is overridden by a flag of its own.

@@ -25,6 +25,9 @@ const maxScrapes = 4
 // is 15 s, for an election takes up to 9.
 var seconds = []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 15, 30}
 
+// lags are the buckets of how far a store is behind the log: from at once to an outage of hours.
+var lags = []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 7200, 86400}
+
 // Config is what the operator says about metrics. Zero values mean the defaults.
 type Config struct {
 	Budget time.Duration // of one scrape; default DefaultBudget
@@ -49,6 +52,7 @@ type Metrics struct {
 	budget   time.Duration
 	ack      prometheus.Histogram
 	deliver  prometheus.Histogram
+	behind   prometheus.Histogram
 	requests *prometheus.CounterVec
 	took     *prometheus.HistogramVec
 	logins   *prometheus.CounterVec
@@ -67,15 +71,18 @@ func New(cfg Config) *Metrics {
 	}
 	m := &Metrics{
 		registry: prometheus.NewRegistry(), log: cfg.Log, budget: cfg.Budget,
-		ack:      histogram("canopy_publish_ack_seconds", "From the publish of an event to the log's word that it is stored."),
-		deliver:  histogram("canopy_publish_deliver_seconds", "From the stream's timestamp of an event to its write to a socket, sampled."),
+		ack:     histogram("canopy_publish_ack_seconds", "From the publish of an event to the log's word that it is stored."),
+		deliver: histogram("canopy_publish_deliver_seconds", "From the stream's timestamp of an event to its write to a socket, sampled."),
+		behind: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "canopy_persist_behind_seconds", Help: "From the stream's timestamp of an event to its being in the message store.", Buckets: lags,
+		}),
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "canopy_rest_requests_total", Help: "REST requests that were answered."}, []string{"route", "method", "status"}),
 		took:     prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "canopy_rest_request_seconds", Help: "How long REST requests took.", Buckets: seconds}, []string{"route", "method"}),
 		logins:   prometheus.NewCounterVec(prometheus.CounterOpts{Name: "canopy_login_attempts_total", Help: "Attempts to sign in with a password: ok, or the code of the refusal."}, []string{"outcome"}),
 	}
 	m.registry.MustRegister(
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), collectors.NewBuildInfoCollector(),
-		m.ack, m.deliver, m.requests, m.took, m.logins,
+		m.ack, m.deliver, m.behind, m.requests, m.took, m.logins,
 		own{m}, exporter{m},
 	)
 	return m
@@ -126,6 +133,10 @@ func (m *Metrics) PublishAck(d time.Duration) { m.ack.Observe(d.Seconds()) }
 // may disagree, so what seems to come from the future counts as at once. The caller samples: one socket of many
 // says as much as all.
 func (m *Metrics) PublishDeliver(d time.Duration) { m.deliver.Observe(max(d, 0).Seconds()) }
+
+// PersistBehind takes how long after the stream's timestamp an event was in the message store. What seems to come from
+// the future counts as at once.
+func (m *Metrics) PersistBehind(d time.Duration) { m.behind.Observe(max(d, 0).Seconds()) }
 
 // Refused counts a refusal. A kind that is not in the error table counts as internal.
 func (m *Metrics) Refused(on Surface, kind fault.Kind) { m.refused.note(on, kind) }

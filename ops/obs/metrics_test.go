@@ -34,7 +34,10 @@ func everything() obs.Sources {
 			return map[string]error{"hub": nil, "store": errors.New("down")}
 		},
 		Persist: func(context.Context) ([]obs.PersistShard, error) {
-			return []obs.PersistShard{{Shard: 0, Lag: 51, Pulling: true}, {Shard: 1, Lag: 52}}, nil
+			return []obs.PersistShard{{Shard: 0, Lag: 51, Pulling: true}, {Shard: 1, Lag: 52, Held: 53 * time.Second}}, nil
+		},
+		Persisted: func() obs.Persisted {
+			return obs.Persisted{Batches: 54, Events: 55, Outcomes: map[string]uint64{"parked": 56}, Last: map[int]uint64{3: 57}}
 		},
 	}
 }
@@ -73,6 +76,12 @@ func TestComponentsAreReadAtTheScrape(t *testing.T) {
 		{52, "canopy_persist_lag_events", []string{"shard", "1"}},
 		{1, "canopy_persist_pulling", []string{"shard", "0"}},
 		{0, "canopy_persist_pulling", []string{"shard", "1"}},
+		{0, "canopy_persist_held_seconds", []string{"shard", "0"}},
+		{53, "canopy_persist_held_seconds", []string{"shard", "1"}},
+		{54, "canopy_persist_batches_total", nil},
+		{55, "canopy_persist_events_total", nil},
+		{56, "canopy_persist_outcomes_total", []string{"outcome", "parked"}},
+		{57, "canopy_persist_last_seq", []string{"shard", "3"}},
 		{1, "canopy_ready", []string{"check", "hub"}},
 		{0, "canopy_ready", []string{"check", "store"}},
 	} {
@@ -186,7 +195,7 @@ func TestOurNames(t *testing.T) {
 	pushOne(m)
 	shape := regexp.MustCompile(`^canopy_[a-z]+(_[a-z]+)*$`)
 	gauges := []string{"canopy_sessions", "canopy_sessions_behind", "canopy_publishes_in_flight", "canopy_outbox_owed",
-		"canopy_persist_lag_events", "canopy_persist_pulling", "canopy_ready"}
+		"canopy_persist_lag_events", "canopy_persist_pulling", "canopy_persist_last_seq", "canopy_ready"}
 	own := 0
 	for name := range scrape(t, m) {
 		if !strings.HasPrefix(name, "canopy_") {
@@ -211,6 +220,7 @@ func TestOurNames(t *testing.T) {
 func pushOne(m *obs.Metrics) {
 	m.PublishAck(time.Millisecond)
 	m.PublishDeliver(time.Millisecond)
+	m.PersistBehind(time.Millisecond)
 	m.Request("/login", http.MethodPost, http.StatusOK, time.Millisecond)
 	m.LoginAttempt(nil)
 	m.Refused(obs.Socket, fault.Unavailable)

@@ -3,6 +3,7 @@ package obs
 import (
 	"context"
 	"strconv"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 )
@@ -17,6 +18,7 @@ type Sources struct {
 	Drops     func() map[string]uint64                      // what else was thrown away, by the reason's name
 	Outbox    func(context.Context) (int, error)            // changes that the Directory owes the log
 	Persist   func(context.Context) ([]PersistShard, error) // the persister of each shard
+	Persisted func() Persisted                              // what it did
 	Readiness func(context.Context) map[string]error        // the checks of /readyz by name; nil: passed
 	NATS      func() []Server                               // the NATS servers of this process
 }
@@ -47,8 +49,17 @@ type Feeds struct {
 // PersistShard is the persister of one shard.
 type PersistShard struct {
 	Shard   int
-	Lag     uint64 // events of the stream that the store does not have yet
-	Pulling bool   // it takes events; false in an outage of the store or of NATS
+	Lag     uint64        // events of the stream that the store does not have yet
+	Pulling bool          // it takes events; false in an outage of the store or of NATS
+	Held    time.Duration // how long it has been holding events because the store does not take them; 0: it takes them
+}
+
+// Persisted is what the persister of this process did.
+type Persisted struct {
+	Batches  uint64            // that the store took
+	Events   uint64            // that the store took
+	Outcomes map[string]uint64 // what else became of events and batches, by name
+	Last     map[int]uint64    // the highest seq that the store took here, by shard
 }
 
 // figure is a metric that is read, not kept.
@@ -90,7 +101,14 @@ var (
 	owed     = gauge("canopy_outbox_owed", "Changes of the Directory that are not in the log yet.")
 	lag      = gauge("canopy_persist_lag_events", "Events of a shard's stream that the message store does not have yet.", "shard")
 	pulling  = gauge("canopy_persist_pulling", "1 while the persister of a shard takes events; 0 in an outage of the store or of NATS.", "shard")
-	ready    = gauge("canopy_ready", "1 when a check of readiness passed.", "check")
+
+	heldFor   = gauge("canopy_persist_held_seconds", "How long the persister of a shard has been holding events because the message store does not take them.", "shard")
+	lastSeq   = gauge("canopy_persist_last_seq", "The highest seq of a shard that this process wrote to the message store.", "shard")
+	batches   = counter("canopy_persist_batches_total", "Batches of events that the message store took.")
+	persisted = counter("canopy_persist_events_total", "Events that the message store took; what was delivered again counts again.")
+	outcomes  = counter("canopy_persist_outcomes_total", "Events that were parked, retried or kept, and times that a batch was held because the message store did not take it.", "outcome")
+
+	ready = gauge("canopy_ready", "1 when a check of readiness passed.", "check")
 )
 
 // own reads the figures of Sources.
@@ -114,6 +132,9 @@ func (o own) Collect(ch chan<- prometheus.Metric) {
 	}
 	if s.Feeds != nil {
 		out.feeds(s.Feeds())
+	}
+	if s.Persisted != nil {
+		out.persisted(s.Persisted())
 	}
 	if s.InFlight != nil {
 		for publisher, n := range s.InFlight() {
@@ -163,6 +184,15 @@ func (out sink) feeds(f Feeds) {
 	out.put(feedRepeated, float64(f.Repeated))
 }
 
+func (out sink) persisted(p Persisted) {
+	out.put(batches, float64(p.Batches))
+	out.put(persisted, float64(p.Events))
+	out.by(outcomes, p.Outcomes)
+	for shard, seq := range p.Last {
+		out.put(lastSeq, float64(seq), strconv.Itoa(shard))
+	}
+}
+
 // asked puts what others must be asked for, and says of what they do not answer that it is missing.
 func (out sink) asked(ctx context.Context, s *Sources) {
 	if s.Outbox != nil {
@@ -181,6 +211,7 @@ func (out sink) asked(ctx context.Context, s *Sources) {
 			shard := strconv.Itoa(p.Shard)
 			out.put(lag, float64(p.Lag), shard)
 			out.put(pulling, oneIf(p.Pulling), shard)
+			out.put(heldFor, p.Held.Seconds(), shard)
 		}
 	}
 	if s.Readiness != nil {

@@ -14,6 +14,11 @@
 // without the log, what was read of the tail when it is too long or a replica is behind, p when the log
 // has already forgotten something after p.
 //
+// Readers who ask for the same page at the same time share steps 1 and 2, and nothing else (sharedPages).
+//
+// A store that does not answer is waited for within a budget, and after some silence not at all, but for a probe now
+// and then (breaker).
+//
 // Without the store, the log alone answers as far as it goes back. The package writes nothing. Its errors
 // are *fault.Error: Invalid, NotFound, Unavailable.
 package history

@@ -2,7 +2,6 @@ package history
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -45,12 +44,13 @@ type Config struct {
 
 // Reader reads channels. It may be used by any number of goroutines.
 type Reader struct {
-	store       store.Messages
-	log         Log
-	logger      *slog.Logger
-	logBudget   time.Duration
-	storeBudget time.Duration
-	tails       *tails
+	store     store.Messages
+	log       Log
+	logger    *slog.Logger
+	logBudget time.Duration
+	patience  patience
+	pages     sharedPages
+	tails     *tails
 }
 
 // New makes a Reader. It starts nothing.
@@ -65,8 +65,8 @@ func New(cfg Config) *Reader {
 		cfg.StoreBudget = DefaultStoreBudget
 	}
 	return &Reader{
-		store: cfg.Store, log: cfg.Log, logger: cfg.Logger, logBudget: cfg.LogBudget, storeBudget: cfg.StoreBudget,
-		tails: newTails(cfg),
+		store: cfg.Store, log: cfg.Log, logger: cfg.Logger, logBudget: cfg.LogBudget,
+		patience: patience{budget: cfg.StoreBudget}, tails: newTails(cfg),
 	}
 }
 
@@ -80,36 +80,42 @@ func (r *Reader) Page(ctx context.Context, place store.ChannelPlace, q store.Pag
 	if err != nil {
 		return store.Reading{}, err
 	}
-	p, page, err := r.storedPage(ctx, place, q)
+	key := pageKey{place, q}
+	ground, joined, err := r.pages.ask(ctx, key, func(ctx context.Context) (stored, error) { return r.storedPage(ctx, key) })
+	var end tailEnd
+	if err == nil {
+		end = r.tailAfter(ctx, place, subject, ground.progress)
+		if joined && !end.reached() {
+			// Without all of the tail the page counts for no more than its ground, which must not be an older one then.
+			if ground, err = r.storedPage(ctx, key); err == nil {
+				end = r.tailAfter(ctx, place, subject, ground.progress)
+			}
+		}
+	}
 	if down(ctx, err) {
 		return r.withoutStore(ctx, place, q, err)
 	}
 	if err != nil {
 		return store.Reading{}, fmt.Errorf("page of %s: %w", place.ChannelID, err)
 	}
-	end := r.tailAfter(ctx, place, subject, p)
 	if end.over {
 		// The tail is too long to be laid over a page. But the newest messages may all be at its own end.
 		if w, err := r.window(ctx, place, q, end.last); err == nil && w.full {
 			return w.reading(), nil
 		}
 	}
-	return store.Reading{Page: q.Overlay(page, end.events), CompleteThrough: end.through}, nil
+	return store.Reading{Page: q.Overlay(ground.page, end.events), CompleteThrough: end.through}, nil
 }
 
 // storedPage asks the store, for its progress first.
-func (r *Reader) storedPage(ctx context.Context, place store.ChannelPlace, q store.PageQuery) (p chat.Seq, page store.Page, err error) {
-	ctx, cancel := context.WithTimeout(ctx, r.storeBudget)
-	defer cancel()
-	if p, err = r.store.Progress(ctx, place.Shard); err == nil {
-		page, err = r.store.Page(ctx, q)
-	}
-	return p, page, err
-}
-
-// down reports whether err says that the store does not answer, in the time that we gave it.
-func down(ctx context.Context, err error) bool {
-	return fault.Is(err, fault.Unavailable) || (errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil)
+func (r *Reader) storedPage(ctx context.Context, key pageKey) (ground stored, err error) {
+	err = r.patience.ask(ctx, func(ctx context.Context) (err error) {
+		if ground.progress, err = r.store.Progress(ctx, key.place.Shard); err == nil {
+			ground.page, err = r.store.Page(ctx, key.query)
+		}
+		return err
+	})
+	return ground, err
 }
 
 // Pins reads the pinned messages of a channel, newest first, at most chat.MaxPins.
@@ -118,17 +124,23 @@ func (r *Reader) Pins(ctx context.Context, place store.ChannelPlace) (store.Read
 	if err != nil {
 		return store.Reading{}, err
 	}
-	asking, cancel := context.WithTimeout(ctx, r.storeBudget+r.logBudget)
-	defer cancel()
-	p, err := r.store.Progress(asking, place.Shard)
+	var p chat.Seq
 	var pins []chat.Message
-	if err == nil {
-		pins, err = r.store.Pins(asking, place.ChannelID)
-	}
+	err = r.patience.ask(ctx, func(ctx context.Context) (err error) {
+		if p, err = r.store.Progress(ctx, place.Shard); err == nil {
+			pins, err = r.store.Pins(ctx, place.ChannelID)
+		}
+		return err
+	})
 	var end tailEnd
 	if err == nil {
-		end = r.tailAfter(asking, place, subject, p)
-		pins, err = r.addPinned(asking, pins, end.events)
+		end = r.tailAfter(ctx, place, subject, p)
+	}
+	if err == nil && slices.ContainsFunc(end.events, func(e event.Stored) bool { return e.Kind == event.PinAdded }) {
+		err = r.patience.ask(ctx, func(ctx context.Context) (err error) {
+			pins, err = r.addPinned(ctx, pins, end.events)
+			return err
+		})
 	}
 	if down(ctx, err) {
 		return r.pinsWithoutStore(ctx, place, err)
@@ -179,32 +191,48 @@ func pinned(messages []chat.Message) store.Page {
 // Send answers history.send: which message a client_msg_id stands for, as far as the store knows.
 // The progress is read first, so that everything up to Through is in the answer.
 func (r *Reader) Send(ctx context.Context, req rpc.SendRequest) (rpc.SendReply, error) {
-	p, err := r.store.Progress(ctx, req.Shard)
-	if err != nil {
-		return rpc.SendReply{}, fmt.Errorf("progress of shard %d: %w", req.Shard, err)
-	}
-	place, err := r.store.Send(ctx, store.SendKey{
-		WorkspaceID: req.WorkspaceID, SenderID: req.SenderID, ClientMsgID: req.ClientMsgID,
+	var place store.SendPlace
+	var p chat.Seq
+	err := r.patience.ask(ctx, func(ctx context.Context) (err error) {
+		if p, err = r.store.Progress(ctx, req.Shard); err != nil {
+			return fmt.Errorf("progress of shard %d: %w", req.Shard, err)
+		}
+		place, err = r.store.Send(ctx, store.SendKey{
+			WorkspaceID: req.WorkspaceID, SenderID: req.SenderID, ClientMsgID: req.ClientMsgID,
+		})
+		return err
 	})
 	if fault.Is(err, fault.NotFound) {
 		return rpc.SendReply{Through: p}, nil
 	}
 	if err != nil {
-		return rpc.SendReply{}, fmt.Errorf("find a send: %w", err)
+		return rpc.SendReply{}, fmt.Errorf("find a send: %w", unanswered(ctx, err))
 	}
 	return rpc.SendReply{ChannelID: place.ChannelID, Seq: place.Seq, Through: p}, nil
 }
 
 // Message answers history.message from the store. The error is NotFound when the store does not have it.
 func (r *Reader) Message(ctx context.Context, req rpc.MessageRequest) (rpc.MessageReply, error) {
-	m, err := r.store.Message(ctx, req.ChannelID, req.Seq)
+	var m chat.Message
+	err := r.patience.ask(ctx, func(ctx context.Context) (err error) {
+		m, err = r.store.Message(ctx, req.ChannelID, req.Seq)
+		return err
+	})
 	if err != nil {
-		return rpc.MessageReply{}, fmt.Errorf("message %d: %w", req.Seq, err)
+		return rpc.MessageReply{}, fmt.Errorf("message %d: %w", req.Seq, unanswered(ctx, err))
 	}
 	return rpc.MessageReply{
 		SenderID: m.SenderID, ClientMsgID: m.ClientMsgID, Thread: m.Thread, Body: m.Body,
 		Edited: !m.EditedAt.IsZero(), Deleted: m.Deleted, Attachments: m.Attachments, At: m.PostedAt,
 	}, nil
+}
+
+// unanswered says Unavailable of a store that did not answer in its time; other errors stay.
+func unanswered(ctx context.Context, err error) error {
+	if down(ctx, err) && !fault.Is(err, fault.Unavailable) {
+		return fault.Wrap(fault.Unavailable, err, "the message store does not answer").After(retryAfter)
+	}
+	return err
 }
 
 // tailEnd is the end of a channel's log as a page needs it.
@@ -213,7 +241,11 @@ type tailEnd struct {
 	through chat.Seq // CompleteThrough, with what the store had applied
 	last    chat.Seq // the channel's last event; 0: not known
 	over    bool     // it ends before last because there is no room for more
+	cut     bool     // the log did not tell all of it
 }
+
+// reached reports whether it holds everything up to the channel's last event.
+func (e tailEnd) reached() bool { return !e.cut && e.through >= e.last }
 
 // tailAfter reads a channel's tail after p, as far as it can within the budget. It does not fail: without
 // the log a page is complete through p, and says so.
@@ -225,7 +257,7 @@ func (r *Reader) tailAfter(ctx context.Context, place store.ChannelPlace, subjec
 		// What was read before still counts: a reader who saw it must not see less now.
 		r.logger.Debug("a page without the log's end", "channel_id", place.ChannelID, "err", err)
 		known := r.tails.known(tailKey{subject: subject}, p)
-		return tailEnd{events: known.events, through: known.completeAfter(p)}
+		return tailEnd{events: known.events, through: known.completeAfter(p), cut: true}
 	}
 	if last <= p {
 		return tailEnd{through: p, last: last}

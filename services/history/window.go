@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/canopychat/canopy/schemas/chat"
 	"github.com/canopychat/canopy/schemas/event"
@@ -31,12 +32,17 @@ func (w windowed) reading() store.Reading {
 	return store.Reading{Page: w.page, CompleteThrough: w.through}
 }
 
+// aloneBudget is how long the log may take for a page that it answers alone: it may be long.
+const aloneBudget = 5 * time.Second
+
 // withoutStore answers a page from the log. What is older than the log must wait for the store.
 func (r *Reader) withoutStore(ctx context.Context, place store.ChannelPlace, q store.PageQuery, cause error) (store.Reading, error) {
 	subject, err := subjectOf(place)
 	if err != nil {
 		return store.Reading{}, err
 	}
+	ctx, cancel := context.WithTimeout(ctx, aloneBudget)
+	defer cancel()
 	last, err := r.log.LeaderLast(ctx, place.Shard, subject)
 	var w windowed
 	if err == nil {
@@ -59,6 +65,8 @@ func (r *Reader) pinsWithoutStore(ctx context.Context, place store.ChannelPlace,
 	if err != nil {
 		return store.Reading{}, err
 	}
+	ctx, cancel := context.WithTimeout(ctx, aloneBudget)
+	defer cancel()
 	last, err := r.log.LeaderLast(ctx, place.Shard, subject)
 	if err != nil {
 		return store.Reading{}, noHistory(errors.Join(cause, err))

@@ -10,6 +10,15 @@ import (
 	"github.com/canopychat/canopy/streams/consume"
 )
 
+// What a shard has under way here at once. A large batch is worth much: the store groups it by partition, and the rows
+// of one partition travel together. All of it stays well below the consumer's max_ack_pending (5,000), which the
+// processes of a deployment share: two of them have room.
+const (
+	batchEvents = 512
+	batchBytes  = 1 << 20
+	batches     = 4
+)
+
 // Consumers is the durable consumer persist of every CHAT stream.
 type Consumers struct {
 	conn  *bus.Conn
@@ -29,6 +38,7 @@ func NewConsumers(conn *bus.Conn, ready func(context.Context) error) *Consumers 
 func (c *Consumers) Consume(ctx context.Context, shard streams.Shard, handle consume.Handler) error {
 	consumer := consume.New(c.conn, consume.Config{
 		Stream: streams.ChatStream(shard), Consumer: streams.ConsumerPersist, Ready: c.ready,
+		MaxBatch: batchEvents, MaxBytes: batchBytes, Batches: batches,
 	}, handle)
 	c.mu.Lock()
 	c.running[shard] = consumer

@@ -5,6 +5,9 @@
 // parked with its reason and stops nothing, and that an outage of the store parks nothing and gives nothing
 // up: the batch is held until the store is back. It records in the store how far each shard has been
 // applied, which is where history goes on with the log itself.
+// Several batches of a shard are under way at once and may end in any order: what a write changes is decided by the
+// log's version of its event, not by when it comes.
+//
 // When a delete is in the store, the texts of its message, of the post and of all its edits, are erased from the
 // log as well: a replay must not say what a delete took back.
 //

@@ -20,6 +20,7 @@ import (
 type paper struct {
 	entries []bus.Entry
 	erased  []chat.Seq
+	lags    chat.Seq // reading shows nothing from here on; 0: it shows all
 	fail    error
 }
 
@@ -30,6 +31,9 @@ func (p *paper) Read(_ context.Context, q bus.ReadQuery) (bus.Batch, error) {
 		if err != nil {
 			return bus.Batch{}, err
 		}
+		if p.lags != 0 && e.Seq >= p.lags {
+			continue
+		}
 		if e.Seq >= q.From && subject == q.Filter && !slices.Contains(p.erased, e.Seq) {
 			b.Entries = append(b.Entries, e)
 		}
@@ -38,6 +42,19 @@ func (p *paper) Read(_ context.Context, q bus.ReadQuery) (bus.Batch, error) {
 		b.Pending, b.Entries = uint64(len(b.Entries)-2), b.Entries[:2]
 	}
 	return b, nil
+}
+
+func (p *paper) LeaderLast(_ context.Context, shard streams.Shard, filter string) (last chat.Seq, err error) {
+	for _, e := range p.entries {
+		subject, err := streams.ChatSubject(shard, e.Place.WorkspaceID, e.Place.ChannelID)
+		if err != nil {
+			return 0, err
+		}
+		if subject == filter && !slices.Contains(p.erased, e.Seq) {
+			last = max(last, e.Seq)
+		}
+	}
+	return last, nil
 }
 
 func (p *paper) Erase(_ context.Context, _ streams.Shard, seq chat.Seq) error {
@@ -109,18 +126,32 @@ func TestWhatIsNotAcknowledgedIsNotErasedYet(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := &paper{}
 		outcomes := erasing(t, p, []bus.Delivery{posted(1), about(2, "c1", "message.deleted", 1)})
-		if outcomes[0] != bus.Done() || outcomes[1].Kind != bus.KindRetry || len(p.erased) != 0 {
+		if outcomes[0] != bus.Done() || outcomes[1].Kind != bus.KindKeep || len(p.erased) != 0 {
 			t.Errorf("outcomes %+v, erased %v", outcomes, p.erased)
 		}
 	})
 }
 
-func TestADeleteThatCouldNotEraseComesAgain(t *testing.T) {
+func TestADeleteThatCouldNotEraseIsKept(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := &paper{fail: errors.New("the stream is sealed")}
 		outcomes := erasing(t, p, []bus.Delivery{posted(1)}, []bus.Delivery{about(2, "c1", "message.deleted", 1)})
-		if outcomes[0].Kind != bus.KindRetry {
+		if outcomes[0].Kind != bus.KindKeep {
 			t.Errorf("outcome %+v", outcomes[0])
+		}
+	})
+}
+
+// A replica that does not have the last edit yet must not make its text stay.
+func TestADeleteWaitsForAReplicaThatLags(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &paper{lags: 2}
+		outcomes := erasing(t, p,
+			[]bus.Delivery{posted(1), about(2, "c1", "message.edited", 1)},
+			[]bus.Delivery{about(3, "c1", "message.deleted", 1)},
+		)
+		if outcomes[0].Kind != bus.KindKeep || len(p.erased) != 0 {
+			t.Errorf("outcome %+v, erased %v", outcomes[0], p.erased)
 		}
 	})
 }

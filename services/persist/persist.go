@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"time"
 
 	"github.com/canopychat/canopy/schemas/chat"
 	"github.com/canopychat/canopy/schemas/event"
@@ -30,7 +31,8 @@ type Source interface {
 
 // Log is the log itself; *bus.Log is one. What a deleted message said is erased there, too.
 type Log interface {
-	Read(ctx context.Context, q bus.ReadQuery) (bus.Batch, error)
+	Read(ctx context.Context, q bus.ReadQuery) (bus.Batch, error) // of any replica: it may lag
+	LeaderLast(ctx context.Context, shard streams.Shard, filter string) (chat.Seq, error)
 	Erase(ctx context.Context, shard streams.Shard, seq chat.Seq) error
 }
 
@@ -41,6 +43,10 @@ type Config struct {
 	Log    Log          // nil: deleted texts stay in the log until it drops them by age
 	Shards int          // 0: streams.Shards
 	Logger *slog.Logger // nil: slog.Default
+
+	// Behind is told, for each event that the store took, how long after the log's own time of it that was. Two machines'
+	// clocks may disagree, so it can be negative. It is called from several goroutines. nil: nobody wants to know.
+	Behind func(time.Duration)
 }
 
 // Persister writes the logs of all shards into the store.
@@ -50,6 +56,9 @@ type Persister struct {
 	bodies Log
 	shards int
 	log    *slog.Logger
+	behind func(time.Duration)
+
+	counters counters
 }
 
 // New makes a Persister. It starts nothing.
@@ -60,11 +69,15 @@ func New(cfg Config) *Persister {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.Default()
 	}
-	return &Persister{store: cfg.Store, source: cfg.Source, bodies: cfg.Log, shards: cfg.Shards, log: cfg.Logger}
+	if cfg.Behind == nil {
+		cfg.Behind = func(time.Duration) {}
+	}
+	return &Persister{store: cfg.Store, source: cfg.Source, bodies: cfg.Log, shards: cfg.Shards, log: cfg.Logger, behind: cfg.Behind}
 }
 
 // apply is one attempt at a batch. Its outcomes are in the order of the batch. The error is Unavailable:
-// nothing can be done now, and the batch must be held and handed over again.
+// nothing can be done now, and the batch must be held and handed over again. A write whose outcome nobody knows is
+// among these: doing it again is always right, because the store orders writes by the log and not by their arrival.
 func (p *Persister) apply(ctx context.Context, batch []bus.Delivery) ([]bus.Outcome, error) {
 	outcomes := make([]bus.Outcome, len(batch))
 	events := make([]event.Stored, 0, len(batch))
@@ -79,21 +92,31 @@ func (p *Persister) apply(ctx context.Context, batch []bus.Delivery) ([]bus.Outc
 		outcomes[i] = bus.Done()
 		events, places = append(events, e), append(places, i)
 	}
-	if len(events) == 0 {
-		return outcomes, nil
-	}
-	err := p.store.Apply(ctx, events)
-	if err != nil && outage(ctx, err) {
-		return nil, hold(fmt.Errorf("apply %d events: %w", len(events), err))
-	}
-	a := attempt{events: events, places: places, outcomes: outcomes, shard: batch[0].Place.Shard, err: err}
-	if err != nil {
-		if _, err = p.applyEach(ctx, a); err != nil {
+	if len(events) > 0 {
+		a := attempt{events: events, places: places, outcomes: outcomes, shard: batch[places[0]].Place.Shard}
+		if err := p.applyAll(ctx, a); err != nil {
+			p.counters.noteHeld()
 			return nil, err
 		}
+		p.note(ctx, a)
+		p.eraseDeleted(ctx, a)
 	}
-	p.note(ctx, a)
-	return p.eraseDeleted(ctx, a)
+	p.counters.noteOutcomes(outcomes)
+	return outcomes, nil
+}
+
+// applyAll writes the events of an attempt, one by one when the store refuses them as a whole.
+func (p *Persister) applyAll(ctx context.Context, a attempt) error {
+	err := p.store.Apply(ctx, a.events)
+	if err == nil {
+		p.noteStored(a.shard, a.events)
+		return nil
+	}
+	if outage(ctx, err) {
+		return hold(fmt.Errorf("apply %d events: %w", len(a.events), err))
+	}
+	a.err = err
+	return p.applyEach(ctx, a)
 }
 
 // note says at debug what became of each event of an attempt, and nothing of what it says.
@@ -111,26 +134,28 @@ func (p *Persister) note(ctx context.Context, a attempt) {
 	}
 }
 
-// attempt is a batch that the store refused as a whole.
+// attempt is a batch on its way into the store.
 type attempt struct {
 	events   []event.Stored
 	places   []int
 	outcomes []bus.Outcome
 	shard    streams.Shard
-	err      error
+	err      error // why the store refused it as a whole
 }
 
 // applyEach finds the events that the store refuses. When it takes none of several it is the store that is
 // broken, and not an event: then the batch is held, as in an outage.
-func (p *Persister) applyEach(ctx context.Context, a attempt) ([]bus.Outcome, error) {
+func (p *Persister) applyEach(ctx context.Context, a attempt) error {
 	refused := 0
+	var stored []event.Stored
 	for i := range a.events {
 		err := p.store.Apply(ctx, a.events[i:i+1])
 		if err == nil {
+			stored = append(stored, a.events[i])
 			continue
 		}
 		if outage(ctx, err) {
-			return nil, hold(fmt.Errorf("apply event %d: %w", a.events[i].Seq, err))
+			return hold(fmt.Errorf("apply event %d: %w", a.events[i].Seq, err))
 		}
 		refused++
 		outcome := bus.Retry(0)
@@ -141,9 +166,10 @@ func (p *Persister) applyEach(ctx context.Context, a attempt) ([]bus.Outcome, er
 		p.log.Error("the store refuses an event", "seq", a.events[i].Seq, "kind", a.events[i].Kind, "err", err)
 	}
 	if refused == len(a.events) && refused > 1 {
-		return nil, hold(fmt.Errorf("the store takes none of %d events: %w", refused, a.err))
+		return hold(fmt.Errorf("the store takes none of %d events: %w", refused, a.err))
 	}
-	return a.outcomes, nil
+	p.noteStored(a.shard, stored)
+	return nil
 }
 
 // outage reports whether err says nothing about the events.

@@ -17,7 +17,7 @@ type Delivery struct {
 // Outcome is what becomes of a Delivery. The zero value is Done.
 type Outcome struct {
 	Kind   OutcomeKind
-	After  time.Duration // with Retry; 0: the consumer's own backoff
+	After  time.Duration // with Retry and Keep; 0 with Retry: the consumer's own backoff
 	Reason string        // with Park: for the operator
 }
 
@@ -29,6 +29,7 @@ const (
 	KindDone  OutcomeKind = iota // never again
 	KindRetry                    // again later; after MaxDeliver times the server gives it up, with an advisory
 	KindPark                     // never again, with an advisory that says why; it stays in the log
+	KindKeep                     // later, by this very process, which holds it meanwhile; no delivery is counted
 )
 
 // Done says that the event has been dealt with.
@@ -39,6 +40,10 @@ func Retry(d time.Duration) Outcome { return Outcome{Kind: KindRetry, After: d} 
 
 // Park says that the event can never be dealt with.
 func Park(reason string) Outcome { return Outcome{Kind: KindPark, Reason: reason} }
+
+// Keep says that the event waits for something that is not its fault, and is to be handed over again after d,
+// longer each time.
+func Keep(d time.Duration) Outcome { return Outcome{Kind: KindKeep, After: d} }
 
 // ParseDelivery reads an event as a pull consumer delivers it. ok is false for what is none.
 func ParseDelivery(m *nats.Msg, stream, consumer string) (d Delivery, ok bool) {

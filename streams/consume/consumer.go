@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/canopychat/canopy/schemas/chat"
-	"github.com/canopychat/canopy/schemas/fault"
 	"github.com/canopychat/canopy/streams"
 	"github.com/canopychat/canopy/streams/bus"
 )
@@ -17,6 +16,7 @@ import (
 // Defaults of fields that were left at zero.
 const (
 	DefaultMaxBatch  = 256
+	DefaultMaxBytes  = 1 << 20
 	DefaultMaxWait   = 5 * time.Second
 	DefaultHoldFirst = 250 * time.Millisecond
 	DefaultHoldCap   = 15 * time.Second
@@ -25,6 +25,10 @@ const (
 	resumeFirst  = 100 * time.Millisecond // pauses while NATS does not answer
 	resumeCap    = 3 * time.Second
 	flushTimeout = 2 * time.Second // for the last acknowledgements
+
+	minBytes = 256 << 10       // of MaxBytes: the largest event of a log fits more than once
+	maxKept  = 1024            // events that are kept at once; far below max_ack_pending. Any more is retried on the backoff
+	keepCap  = 5 * time.Second // between two tries at what is kept
 )
 
 // Handler deals with a batch and says an outcome for each event, in the same order.
@@ -32,6 +36,8 @@ const (
 // An error of kind fault.Unavailable means that something the handler needs is down: the same batch comes
 // again after a pause, for as long as it takes, and nothing else is pulled. After any other error every
 // event of the batch is retried on the consumer's backoff.
+//
+// With Config.Batches above 1 it is called for several batches at once, which may end in any order.
 //
 // ctx outlives that of Run by Config.Grace, so that a batch can be finished.
 type Handler func(ctx context.Context, batch []bus.Delivery) ([]bus.Outcome, error)
@@ -41,6 +47,8 @@ type Config struct {
 	Stream   string
 	Consumer string
 	MaxBatch int           // events of one batch; 0: DefaultMaxBatch
+	MaxBytes int           // of the events of one batch with their headers; 0: DefaultMaxBytes
+	Batches  int           // handled at once; 0: one
 	MaxWait  time.Duration // of one pull while there is nothing; 0: DefaultMaxWait
 
 	// Ready is asked before the first pull, until it returns nil: a process that restarts again and again
@@ -57,6 +65,8 @@ type State struct {
 	Pulling  bool      // NATS answers, and the handler does not wait for an outage to end
 	LastPull time.Time // when NATS last answered a pull; zero: not yet
 	Outage   error     // what the handler waits for; nil: nothing
+	Since    time.Time // when that began
+	Kept     int       // events that are kept, see bus.Keep
 }
 
 // Consumer runs a Handler on a durable pull consumer.
@@ -67,8 +77,12 @@ type Consumer struct {
 	handle Handler
 	log    *slog.Logger
 
-	mu    sync.Mutex // guards state
-	state State
+	changed chan struct{} // one token: another batch may be pulled now, perhaps. Never closed
+
+	mu      sync.Mutex // guards what follows
+	state   State
+	busy    int // batches that are being handled
+	holding int // of these, those that wait for an outage to end
 }
 
 // New makes a Consumer. It starts nothing.
@@ -85,8 +99,12 @@ func New(conn *bus.Conn, cfg Config, handle Handler) *Consumer {
 	if cfg.MaxBatch <= 0 {
 		cfg.MaxBatch = DefaultMaxBatch
 	}
+	if cfg.MaxBytes <= 0 {
+		cfg.MaxBytes = DefaultMaxBytes
+	}
+	cfg.MaxBytes, cfg.Batches = max(cfg.MaxBytes, minBytes), max(cfg.Batches, 1)
 	log := conn.Logger().With("stream", cfg.Stream, "consumer", cfg.Consumer)
-	return &Consumer{conn: conn, cfg: cfg, handle: handle, log: log}
+	return &Consumer{conn: conn, cfg: cfg, handle: handle, log: log, changed: make(chan struct{}, 1)}
 }
 
 // State is what the Consumer does now.
@@ -97,15 +115,19 @@ func (c *Consumer) State() State {
 }
 
 // Run consumes until ctx ends: then it pulls no more, lets the handler finish its batch, acknowledges and
-// returns nil. The error is about names that do not exist. Killing the process instead is safe: what was
-// not acknowledged comes again.
+// returns nil. What it holds in an outage is given back, for others to take at once. The error is about names that
+// do not exist. Killing the process instead is safe: what was not acknowledged comes again.
 func (c *Consumer) Run(ctx context.Context) error {
 	if _, err := streams.ConsumerInfoSubject(c.cfg.Stream, c.cfg.Consumer); err != nil {
 		return fmt.Errorf("consume %s of %s: %w", c.cfg.Consumer, c.cfg.Stream, err)
 	}
+	c.mu.Lock()
+	c.holding = 0 // a Run that ended in an outage left its own
+	c.mu.Unlock()
 	c.awaitReady(ctx)
+	var flights sync.WaitGroup // they outlive a session: what they hold can be acknowledged over any connection
 	for failures := 0; ctx.Err() == nil; {
-		served, err := c.session(ctx)
+		served, err := c.session(ctx, &flights)
 		if ctx.Err() != nil {
 			break
 		}
@@ -118,6 +140,7 @@ func (c *Consumer) Run(ctx context.Context) error {
 		}
 		failures++
 	}
+	flights.Wait()
 	c.note(func(s *State) { s.Pulling = false })
 	flush, cancel := context.WithTimeout(context.WithoutCancel(ctx), flushTimeout)
 	defer cancel()
@@ -129,9 +152,10 @@ func (c *Consumer) Run(ctx context.Context) error {
 
 // awaitReady waits until what the handler needs is there.
 func (c *Consumer) awaitReady(ctx context.Context) {
+	waiting := hold{c: c}
 	for attempt := 0; c.cfg.Ready != nil && ctx.Err() == nil; attempt++ {
 		err := c.cfg.Ready(ctx)
-		c.noteOutage(err)
+		waiting.set(err)
 		if err == nil {
 			return
 		}
@@ -142,7 +166,7 @@ func (c *Consumer) awaitReady(ctx context.Context) {
 }
 
 // session pulls until something fails. It reports whether it got as far as an answered pull.
-func (c *Consumer) session(ctx context.Context) (served bool, err error) {
+func (c *Consumer) session(ctx context.Context, flights *sync.WaitGroup) (served bool, err error) {
 	defer c.note(func(s *State) { s.Pulling = false })
 	info, err := readInfo(ctx, c.conn, c.cfg.Stream, c.cfg.Consumer)
 	if err != nil {
@@ -153,10 +177,12 @@ func (c *Consumer) session(ctx context.Context) (served bool, err error) {
 		return false, err
 	}
 	defer p.close()
-	for ctx.Err() == nil {
+	for c.begin(ctx) {
 		batch, err := p.pull(ctx)
 		if len(batch) > 0 {
-			c.process(ctx, batch, info.Config)
+			flights.Go(func() { c.fly(ctx, batch, info.Config) })
+		} else {
+			c.end()
 		}
 		if err != nil {
 			return served, err
@@ -164,84 +190,6 @@ func (c *Consumer) session(ctx context.Context) (served bool, err error) {
 		served = true
 	}
 	return served, nil
-}
-
-// process hands a batch to the handler and settles it. While it is held it is marked in progress, before
-// the server would deliver it again.
-func (c *Consumer) process(ctx context.Context, held []delivered, limits limits) {
-	handling, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	var keeper sync.WaitGroup
-	keeper.Go(func() {
-		c.keep(ctx, handling, held, limits.progressEvery())
-		cancel()
-	})
-
-	batch := make([]bus.Delivery, 0, len(held))
-	var index []int // of batch in held
-	outcomes := make([]bus.Outcome, len(held))
-	for i, h := range held {
-		if h.Foreign {
-			outcomes[i] = bus.Park("its subject is not that of a channel or workspace: it was published by hand")
-			continue
-		}
-		batch, index = append(batch, h.Delivery), append(index, i)
-	}
-	decided := c.decide(ctx, handling, batch)
-	cancel()
-	keeper.Wait()
-	for i, outcome := range decided {
-		outcomes[index[i]] = outcome
-	}
-	if decided == nil {
-		return // shut down in an outage: all of it comes again
-	}
-	c.settle(held, outcomes, limits)
-}
-
-// decide asks the handler, over outages. nil: ctx ended first.
-func (c *Consumer) decide(ctx, handling context.Context, batch []bus.Delivery) []bus.Outcome {
-	if len(batch) == 0 {
-		return []bus.Outcome{}
-	}
-	for attempt := 0; ; attempt++ {
-		outcomes, err := c.handle(handling, batch)
-		if err == nil && len(outcomes) != len(batch) {
-			err = fmt.Errorf("the handler says %d outcomes for %d events", len(outcomes), len(batch))
-		}
-		if err == nil {
-			c.noteOutage(nil)
-			return outcomes
-		}
-		if handling.Err() != nil {
-			return nil // its grace is over
-		}
-		if !fault.Is(err, fault.Unavailable) {
-			c.log.Error("the handler failed; its events are retried", "err", err, "events", len(batch), "first", batch[0].Seq)
-			outcomes = make([]bus.Outcome, len(batch))
-			for i := range outcomes {
-				outcomes[i] = bus.Retry(0)
-			}
-			c.noteOutage(nil)
-			return outcomes
-		}
-		c.noteOutage(err)
-		if bus.Pause(ctx, bus.Backoff(c.cfg.HoldFirst, c.cfg.HoldCap, attempt)) != nil {
-			return nil
-		}
-	}
-}
-
-// noteOutage logs an outage when it begins and when it ends.
-func (c *Consumer) noteOutage(err error) {
-	c.note(func(s *State) {
-		switch {
-		case s.Outage == nil && err != nil:
-			c.log.Warn("holding events until what the handler needs is back", "err", err)
-		case s.Outage != nil && err == nil:
-			c.log.Info("what the handler needs is back")
-		}
-		s.Outage, s.Pulling = err, s.Pulling && err == nil
-	})
 }
 
 func (c *Consumer) note(f func(*State)) {

@@ -81,9 +81,23 @@ func start(t *testing.T, conn *bus.Conn, cfg consume.Config, handle consume.Hand
 	return c, stop
 }
 
+// quick makes the consumer wait for a second where the shipped one waits for half a minute.
+func quick(t *testing.T, c *streamstest.Cluster) {
+	t.Helper()
+	config := consumerInfo(t, c).Config
+	if config.AckWait < 30*time.Second {
+		return // the test has made it what it needs
+	}
+	config.AckWait, config.BackOff = time.Second, []time.Duration{time.Second, 5 * time.Second, 30 * time.Second}
+	if _, err := c.HubJS.UpdateConsumer(c.Context(), stream, config); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // fill stores n events.
 func fill(t *testing.T, c *streamstest.Cluster, n int) {
 	t.Helper()
+	quick(t, c)
 	for i := range n {
 		if _, err := c.HubJS.PublishMsgAsync(&nats.Msg{
 			Subject: fmt.Sprintf("chat.0.w1.c%d", i%5), Data: fmt.Appendf(nil, "%d", i),

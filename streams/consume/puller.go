@@ -10,7 +10,6 @@ import (
 
 	"github.com/nats-io/nats.go"
 
-	"github.com/canopychat/canopy/schemas/chat"
 	"github.com/canopychat/canopy/streams"
 	"github.com/canopychat/canopy/streams/bus"
 )
@@ -57,11 +56,25 @@ func (p *puller) close() {
 	if err := p.sub.Unsubscribe(); err != nil && p.c.conn.Connected() {
 		p.c.log.Debug("unsubscribe", "err", err)
 	}
+	for { // what came too late for a batch goes to somebody else at once
+		select {
+		case m := <-p.got:
+			if _, ok := bus.ParseDelivery(m, p.c.cfg.Stream, p.c.cfg.Consumer); !ok {
+				continue
+			}
+			if err := p.c.conn.NATS().Publish(m.Reply, []byte(ackRetry)); err != nil {
+				return // it comes again when the server has waited long enough
+			}
+		default:
+			return
+		}
+	}
 }
 
-// pullRequest asks for what is there, at most Batch events; when nothing is there, it waits for the next.
+// pullRequest asks for what is there, at most Batch events of MaxBytes together; when nothing is there, it waits for the next.
 type pullRequest struct {
 	Batch     int           `json:"batch"`
+	MaxBytes  int           `json:"max_bytes"`
 	NoWait    bool          `json:"no_wait"` // with Expires: answer as soon as there is anything
 	Expires   time.Duration `json:"expires"`
 	Heartbeat time.Duration `json:"idle_heartbeat"`
@@ -72,7 +85,11 @@ const (
 	statusHeartbeat = "100"
 	statusNoMore    = "404"
 	statusTimeout   = "408"
+	statusConflict  = "409"
 	descriptionOf   = "Description"
+
+	fullOfBytes  = "Message Size Exceeds MaxBytes" // the next event would be one too many
+	fullOfEvents = "Batch Completed"
 )
 
 // pull gets the next events; none when MaxWait went by. With an error there may be some, too.
@@ -81,7 +98,7 @@ func (p *puller) pull(ctx context.Context) ([]delivered, error) {
 	p.pulls++
 	reply := p.prefix + strconv.FormatUint(p.pulls, 36)
 	heartbeat := max(min(time.Second, cfg.MaxWait/3), 100*time.Millisecond)
-	body, err := json.Marshal(pullRequest{cfg.MaxBatch, true, max(cfg.MaxWait, 2*heartbeat), heartbeat})
+	body, err := json.Marshal(pullRequest{cfg.MaxBatch, cfg.MaxBytes, true, max(cfg.MaxWait, 2*heartbeat), heartbeat})
 	if err != nil {
 		return nil, fmt.Errorf("pull: %w", err)
 	}
@@ -123,6 +140,12 @@ func (p *puller) remark(m *nats.Msg) (over bool, err error) {
 	case statusNoMore, statusTimeout:
 		p.answered()
 		return true, nil
+	case statusConflict:
+		if said := m.Header.Get(descriptionOf); said == fullOfBytes || said == fullOfEvents {
+			p.answered()
+			return true, nil
+		}
+		fallthrough
 	default: // the leader changed, the consumer was deleted, nobody listens …
 		return true, fmt.Errorf("pull: status %.10q: %.80q", status, m.Header.Get(descriptionOf))
 	}
@@ -168,49 +191,10 @@ func (l limits) delay(d time.Duration, numDelivered int) time.Duration {
 const (
 	ackDone     = "+ACK"
 	ackProgress = "+WPI"
-	ackRetry    = "-NAK"
+	ackRetry    = "-NAK" // alone: for anybody, at once
 	ackPark     = "+TERM"
 	maxReason   = 512 // bytes
 )
-
-// keep marks what is held until handling ends, or its grace is over.
-func (c *Consumer) keep(ctx, handling context.Context, held []delivered, every time.Duration) {
-	tick := time.NewTicker(every)
-	defer tick.Stop()
-	stopping := ctx.Done()
-	var grace <-chan time.Time
-	for {
-		select {
-		case <-handling.Done():
-			return
-		case <-stopping:
-			stopping, grace = nil, time.After(c.cfg.Grace)
-		case <-grace:
-			return
-		case <-tick.C:
-			for _, h := range held {
-				if err := c.conn.NATS().Publish(h.reply, []byte(ackProgress)); err != nil {
-					c.log.Debug("mark in progress", "err", err)
-					break // the connection is broken: the next tick tries again
-				}
-			}
-		}
-	}
-}
-
-// settle acknowledges. What is lost on the way comes again, so an error is only worth a line.
-func (c *Consumer) settle(held []delivered, outcomes []bus.Outcome, limits limits) {
-	var failed error
-	var first chat.Seq
-	for i, h := range held {
-		if err := c.conn.NATS().Publish(h.reply, acknowledgement(h, outcomes[i], limits)); err != nil && failed == nil {
-			failed, first = err, h.Seq
-		}
-	}
-	if failed != nil {
-		c.log.Warn("acknowledgements are lost; their events come again", "err", failed, "first", first)
-	}
-}
 
 func acknowledgement(h delivered, o bus.Outcome, limits limits) []byte {
 	switch o.Kind {
