@@ -60,9 +60,11 @@ type Feed struct {
 
 	mu         sync.Mutex
 	state      state
-	want       chat.Seq // while repairing: the feed is not whole before it has this one
-	audit      bool     // compare everything since the last proof with the log before anything else is shown
-	generation uint32   // grows when a hole was found: what was shown before is not complete
+	want       chat.Seq      // while repairing: the feed is not whole before it has this one
+	spread     time.Duration // over how long the feeds that must ask are spread; 0: at once
+	vanishedAt time.Time     // since when the leader does not know the newest message that was shown
+	audit      bool          // compare everything since the last proof with the log before anything else is shown
+	generation uint32        // grows when a hole was found: what was shown before is not complete
 	ring       ring
 	tracker    tracker
 	deleted    map[chat.Seq]struct{} // messages whose delete was seen here; a page of the log must not show them
@@ -162,6 +164,7 @@ func (f *Feed) deliver(m bus.Republished) {
 func (f *Feed) offer(m bus.Republished) bool {
 	if f.state != whole {
 		f.want = max(f.want, m.Seq)
+		f.poke() // it may be resting
 		return false
 	}
 	ch := channelOf(&m.Entry)
@@ -274,8 +277,12 @@ func (f *Feed) suspect(want chat.Seq, audit bool) {
 }
 
 // Suspect tells the feed that messages may have been lost on their way here.
-func (f *Feed) Suspect() {
+func (f *Feed) Suspect() { f.suspectWithin(0) }
+
+// suspectWithin is Suspect of one of many, who ask the log spread over a time.
+func (f *Feed) suspectWithin(spread time.Duration) {
 	f.mu.Lock()
+	f.spread = spread
 	f.suspect(0, true)
 	f.mu.Unlock()
 }

@@ -73,7 +73,7 @@ type held struct {
 
 // New makes the feeds of a gateway. It starts nothing.
 func New(source Source, log Log, cfg Config) *Feeds {
-	return &Feeds{source: source, log: log, cfg: cfg.withDefaults(), feeds: make(map[chat.WorkspaceID]*held)}
+	return &Feeds{source: source, log: newAsking(log), cfg: cfg.withDefaults(), feeds: make(map[chat.WorkspaceID]*held)}
 }
 
 // Run keeps the feeds until ctx ends, and returns when all of them have ended. The error is that the signals
@@ -99,7 +99,7 @@ func (fs *Feeds) Run(ctx context.Context) error {
 	return err
 }
 
-// signal makes every feed that can have lost something ask the log.
+// signal makes every feed that can have lost something ask the log. None of them shows a live message before it did.
 func (fs *Feeds) signal(s bus.Signal) {
 	fs.mu.Lock()
 	feeds := make([]*Feed, 0, len(fs.feeds))
@@ -113,7 +113,7 @@ func (fs *Feeds) signal(s bus.Signal) {
 		fs.cfg.Log.Info("feeds ask the log", "reason", string(s.Reason), "feeds", len(feeds))
 	}
 	for _, f := range feeds {
-		f.Suspect()
+		f.suspectWithin(spreadOf(len(feeds)))
 	}
 }
 

@@ -46,6 +46,7 @@ type hub struct {
 	first  chat.Seq   // the window's begin
 	fates  func(m bus.Republished) fate
 	lag    func() int // how many messages the replica that answers next is behind
+	cut    chat.Seq   // when set, a leader answers that was cut off here and does not know it
 	failed error      // of every question
 	reads  int
 	inside chan struct{} // when set, Read waits here before it answers: whoever receives lets one go on
@@ -204,7 +205,7 @@ func (h *hub) LeaderLast(_ context.Context, _ streams.Shard, filter string) (cha
 	defer h.mu.Unlock()
 	var last chat.Seq
 	for _, m := range h.log {
-		if matches(filter, m.subject) {
+		if matches(filter, m.subject) && (h.cut == 0 || m.Seq <= h.cut) {
 			last = m.Seq
 		}
 	}
@@ -230,6 +231,9 @@ func (h *hub) LastBefore(_ context.Context, _ streams.Shard, subjects []string, 
 func (h *hub) Bounds(context.Context, streams.Shard) (first, last chat.Seq, err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	if h.cut != 0 {
+		return h.first, h.cut, h.failed
+	}
 	return h.first, h.last, h.failed
 }
 

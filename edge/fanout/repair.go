@@ -22,6 +22,7 @@ const (
 	longPause   = 3 * time.Second
 	patience    = 20                    // questions for a message that the log does not show before its leader is asked whether there is one
 	grace       = 50 * time.Millisecond // for live messages that the log shows before they come here
+	staleLeader = 25 * time.Second      // longer than a leader believes in itself that lost the others (raft.go: 10 to 20 s)
 	maxUnproved = 1 << 16               // messages since the last proof: with more, the log is waited for
 )
 
@@ -52,6 +53,7 @@ func (f *Feed) proofPause() time.Duration {
 
 // mend does what the feed's state asks for, until it is whole.
 func (f *Feed) mend(ctx context.Context) {
+	f.rest(ctx)
 	for pause := firstPause; ctx.Err() == nil; pause = min(2*pause, longPause) {
 		done, err := f.mendOnce(ctx)
 		if done {
@@ -276,18 +278,8 @@ func (f *Feed) compare(ctx context.Context) error {
 	upTo := f.Reach().Head
 	if upTo > end {
 		// The newest message that was shown is not there: it is too old, or was never stored.
-		_, last, err := f.log.Bounds(ctx, f.place.Shard)
-		if err != nil {
+		if lost, err := f.vanished(ctx, upTo); lost || err != nil {
 			return err
-		}
-		f.mu.Lock()
-		never := upTo > last || upTo > f.tracker.proved
-		if never {
-			f.lose(upTo)
-		}
-		f.mu.Unlock()
-		if never {
-			return nil
 		}
 	}
 	for {
@@ -312,11 +304,38 @@ func (f *Feed) compare(ctx context.Context) error {
 	}
 }
 
+// vanished begins a new generation when the log does not go as far as what was shown, and reports whether it did. It waits before
+// it believes that: a leader that was cut off from the others and does not know it yet says the same, to a leaf that
+// came from another member. Nothing is stored through such a leader, so nothing is missed meanwhile.
+func (f *Feed) vanished(ctx context.Context, shown chat.Seq) (bool, error) {
+	_, last, err := f.log.Bounds(ctx, f.place.Shard)
+	if err != nil {
+		return false, err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if shown <= last && shown <= f.tracker.proved {
+		f.vanishedAt = time.Time{}
+		return false, nil
+	}
+	switch now := time.Now(); {
+	case f.vanishedAt.IsZero():
+		f.vanishedAt = now
+		return false, errBehind
+	case now.Sub(f.vanishedAt) < staleLeader:
+		return false, errBehind
+	}
+	f.vanishedAt = time.Time{}
+	f.lose(shown)
+	return true, nil
+}
+
 // compared is how far the feed is proved. When that is far enough, what follows up to the log's end is wanted.
 func (f *Feed) compared(enough, end chat.Seq) (proved chat.Seq, done bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if done = f.tracker.proved >= enough; done {
+		f.vanishedAt = time.Time{}
 		f.want = max(f.want, end)
 		f.audit = false
 		f.state = min(f.state, repairing)

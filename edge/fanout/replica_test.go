@@ -1,6 +1,7 @@
 package fanout_test
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -174,6 +175,62 @@ func TestErasedMessagesAreNotMissed(t *testing.T) {
 		w.proofs(1)
 		if wantHoles(t, f, 0); f.Reach().Head != 7 || f.Unproved() != 0 {
 			t.Errorf("%+v, %d not proved", f.Reach(), f.Unproved())
+		}
+	})
+}
+
+// A leaf comes to a member that was cut off while it led, and does not know yet that the others have another leader.
+func TestALeaderThatWasCutOffIsNotBelievedAtOnce(t *testing.T) {
+	inWorld(t, patient, func(t *testing.T, w *world) {
+		f := w.open()
+		for range 6 {
+			w.say("c1", "x")
+		}
+		w.with(func() { w.cut = 3 })
+		w.lags(3)
+		w.signals <- bus.Signal{Reason: bus.Reconnected}
+		time.Sleep(20 * time.Second)
+		if f.Reach().Head != 6 {
+			t.Errorf("%+v", f.Reach())
+		}
+		w.with(func() { w.cut = 0 })
+		w.lags(0)
+		time.Sleep(10 * time.Second)
+		wantHoles(t, f, 0)
+		w.isWhole(f)
+		w.sees(f, 0)
+	})
+}
+
+// A log that was really put back says so for longer, and then everybody resyncs.
+func TestALogThatStaysBehindWhatWasShownIsBelieved(t *testing.T) {
+	inWorld(t, patient, func(t *testing.T, w *world) {
+		f := w.open()
+		for range 6 {
+			w.say("c1", "x")
+		}
+		w.with(func() { w.cut = 3 })
+		w.signals <- bus.Signal{Reason: bus.Reconnected}
+		time.Sleep(time.Minute)
+		wantHoles(t, f, 1)
+	})
+}
+
+// While many feeds wait for their turn to ask, the one with a message to show does not.
+func TestAMessageThatWaitsIsNotSpread(t *testing.T) {
+	inWorld(t, patient, func(t *testing.T, w *world) {
+		f := w.open()
+		for i := range 2000 {
+			if _, err := w.feeds.Acquire(t.Context(), fanout.Place{WorkspaceID: chat.WorkspaceID(fmt.Sprint("many", i)), Shard: shard, Epoch: epoch}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		w.signals <- bus.Signal{Reason: bus.LeaderElected, Stream: streams.ChatStream(shard)}
+		w.quiet()
+		seq := w.say("c1", "live")
+		w.quiet() // no time passes
+		if f.Reach().Head != seq {
+			t.Errorf("%+v; %d was stored", f.Reach(), seq)
 		}
 	})
 }

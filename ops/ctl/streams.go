@@ -65,5 +65,17 @@ func StreamOptions(cfg config.Config) provision.Options {
 		o.MaxBytes = cfg.Streams.MaxBytes
 	}
 	o.MaxAge, o.DuplicateWindow = cfg.Streams.MaxAge, cfg.Streams.DedupWindow
+	o.Placement = Placement(cfg)
 	return o
+}
+
+// Placement is the tag of the servers of each shard that the config places.
+func Placement(cfg config.Config) map[streams.Shard]string {
+	tags := make(map[streams.Shard]string, len(cfg.Streams.Placement))
+	for _, text := range cfg.Streams.Placement {
+		if p, err := config.ParsePlacement(text); err == nil { // Load has refused any other
+			tags[p.Shard] = p.Tag
+		}
+	}
+	return tags
 }

@@ -3,6 +3,7 @@ package ingest_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -101,6 +102,24 @@ func (l *memoryLog) Get(_ context.Context, _ streams.Shard, seq chat.Seq) (bus.E
 		return bus.Entry{}, fault.New(fault.NotFound, "not in the log")
 	}
 	return l.all[seq-1], nil
+}
+
+func (l *memoryLog) LeaderLast(ctx context.Context, _ streams.Shard, filter string) (chat.Seq, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.down {
+		return 0, errDown
+	}
+	for _, e := range slices.Backward(l.all) {
+		subject, err := streams.ChatSubject(e.Place.Shard, e.Place.WorkspaceID, e.Place.ChannelID)
+		if err != nil {
+			return 0, err
+		}
+		if e.Seq >= l.first && !l.erased[e.Seq] && strings.HasPrefix(subject, strings.TrimSuffix(filter, ">")) {
+			return e.Seq, nil
+		}
+	}
+	return 0, ctx.Err()
 }
 
 func (l *memoryLog) Bounds(context.Context, streams.Shard) (first, last chat.Seq, err error) {

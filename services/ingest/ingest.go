@@ -32,11 +32,13 @@ type Publisher interface {
 	PublishSync(ctx context.Context, m bus.Message) (bus.Ack, error)
 }
 
-// Log reads the logs; *bus.Log is one.
+// Log reads the logs; *bus.Log is one. Read and Get are answered by any replica, which may lag; the others by the
+// stream's leader.
 type Log interface {
 	Read(ctx context.Context, q bus.ReadQuery) (bus.Batch, error)
 	Get(ctx context.Context, shard streams.Shard, seq chat.Seq) (bus.Entry, error)
 	Bounds(ctx context.Context, shard streams.Shard) (first, last chat.Seq, err error)
+	LeaderLast(ctx context.Context, shard streams.Shard, filter string) (chat.Seq, error)
 }
 
 // Stamps tells the stream's timestamp of an event that is stored.

@@ -193,6 +193,29 @@ func TestOnePersonsIdsAreNotAnothers(t *testing.T) {
 }
 
 // Many clients resend while the persister is down: the log is read once, and then what is new.
+// A replica that was cut off for longer than the log remembers Msg-Ids answers, and does not have the first send.
+func TestAReplicaThatLagsDoublesNothing(t *testing.T) {
+	for name, limit := range map[string]int{"in a tail": 1000, "beyond a tail": 2} {
+		t.Run(name, func(t *testing.T) {
+			in(t, func(w *world) {
+				for i := range 5 {
+					w.ok(w.post(fmt.Sprint("before ", i)))
+				}
+				sent := w.post("hello")
+				first := w.ok(sent)
+				w.ok(w.post("after"))
+				time.Sleep(window + time.Second)
+				w.restart()
+				ingest.LimitTails(w.ingest, limit)
+				w.log.hidden, w.log.shows = first.Seq, 1000
+				w.fails(fault.Unavailable, sent)
+				w.log.hidden = 0
+				w.duplicateOf(first, sent)
+			})
+		})
+	}
+}
+
 func TestResendsShareOneSearch(t *testing.T) {
 	in(t, func(w *world) {
 		var sent []event.Change

@@ -98,10 +98,17 @@ func (t *tail) begin(from chat.Seq, fromAt time.Time, whole bool) {
 	*t = tail{limit: t.limit, begun: true, from: from, fromAt: fromAt, whole: whole, through: from, ids: map[uint64]chat.Seq{}}
 }
 
-// merge takes what was read after through, and reports whether the reading is over. began is when it began.
-func (t *tail) merge(b bus.Batch, hash func(string) uint64, began time.Time) (over bool) {
-	if t.fromAt.IsZero() { // nothing up to from was stored later than what comes after it
-		t.fromAt = began
+// logEnd is where the log ended, as its leader knew it, at the time that a reading began.
+type logEnd struct {
+	at  time.Time
+	seq chat.Seq
+}
+
+// merge takes what was read after through, and reports whether the replica that answered shows no more. Only one that has
+// come to the log's end makes it count as reached.
+func (t *tail) merge(b bus.Batch, hash func(string) uint64, end logEnd) (over bool) {
+	if t.fromAt.IsZero() && (len(b.Entries) > 0 || t.through >= end.seq) { // nothing up to from was stored later than what comes after it
+		t.fromAt = end.at
 		if len(b.Entries) > 0 {
 			t.fromAt = b.Entries[0].At
 		}
@@ -124,7 +131,9 @@ func (t *tail) merge(b bus.Batch, hash func(string) uint64, began time.Time) (ov
 		}
 	}
 	if b.Pending == 0 || len(b.Entries) == 0 {
-		t.reachedAt = began
+		if t.through >= end.seq {
+			t.reachedAt = end.at
+		}
 		return true
 	}
 	return false

@@ -97,7 +97,7 @@ func ask(t *rapid.T, end *tail, q question) {
 				b.Pending = uint64(len(b.Entries) - 3)
 				b.Entries = b.Entries[:3]
 			}
-			over = end.merge(b, q.hash, q.now)
+			over = end.merge(b, q.hash, logEnd{q.now, chat.Seq(len(q.log))})
 		}
 	}
 	t.Fatal("the tail is read for ever")

@@ -3,6 +3,7 @@ package ingest
 import (
 	"context"
 	"errors"
+	"fmt"
 	"hash/maphash"
 	"sync"
 	"time"
@@ -33,7 +34,8 @@ type tailKey struct {
 //
 // What is new need not be read at each question: what was stored within the last part of the dedup window
 // the log itself knows when the post is published. So a tail that reached the log's end window/4 ago is good
-// enough, and the rest of the window is for the publish, and for a replica that is behind.
+// enough, and the rest of the window is for the publish (its budget), and for a leader who told the end and did not know
+// for some seconds that there was another one (bus.Log.LeaderLast): together far less than the three quarters that are left.
 type tails struct {
 	// immutable
 	log   Log
@@ -167,26 +169,45 @@ func (t *tails) begin(ctx context.Context, key tailKey, s *sharedTail, r reach) 
 	return nil
 }
 
-// fill reads a tail up to the log's end. What it has when it fails is kept for the next.
+// fill reads a tail up to the log's end, which the stream's leader tells: a replica that lags ends earlier, and what it
+// lacks can be older than the log remembers Msg-Ids. What the tail has when it fails is kept for the next.
 func (t *tails) fill(ctx context.Context, key tailKey, s *sharedTail) error {
 	filter, err := streams.ChatWorkspaceFilter(key.shard, key.workspace)
 	if err != nil {
 		return because(err)
 	}
+	for wait := firstPause; ; wait = min(2*wait, maxPause) {
+		reached, err := t.fillOnce(ctx, key.shard, filter, s)
+		if reached || err != nil {
+			return err
+		}
+		if err := bus.Pause(ctx, wait); err != nil {
+			return behind(err)
+		}
+	}
+}
+
+// fillOnce reads until the replicas show no more, and reports whether that is the log's end, or all that there is room for.
+func (t *tails) fillOnce(ctx context.Context, shard streams.Shard, filter string, s *sharedTail) (reached bool, err error) {
 	began := time.Now()
+	end, err := t.log.LeaderLast(ctx, shard, filter)
+	if err != nil {
+		return false, err
+	}
 	for over := false; !over; {
 		t.mu.Lock()
-		q := bus.ReadQuery{Shard: key.shard, Filter: filter, From: s.through + 1}
+		q := bus.ReadQuery{Shard: shard, Filter: filter, From: s.through + 1}
 		t.mu.Unlock()
 		b, err := t.log.Read(ctx, q)
 		if err != nil {
-			return err
+			return false, err
 		}
 		t.mu.Lock()
-		over = s.merge(b, t.hash, began)
+		over = s.merge(b, t.hash, logEnd{began, end})
+		reached = s.full || s.through >= end
 		t.mu.Unlock()
 	}
-	return nil
+	return reached, nil
 }
 
 // scan searches what no tail has room for. It is slow and right; few run at once.
@@ -201,7 +222,11 @@ func (t *tails) scan(ctx context.Context, key tailKey, from chat.Seq, msgID stri
 	case <-ctx.Done():
 		return 0, unavailable(context.Cause(ctx), "too many sends are looked up; try again")
 	}
-	for {
+	end, err := t.log.LeaderLast(ctx, key.shard, filter)
+	if err != nil {
+		return 0, err
+	}
+	for wait := firstPause; ; wait = min(2*wait, maxPause) {
 		b, err := t.log.Read(ctx, bus.ReadQuery{Shard: key.shard, Filter: filter, From: from})
 		if err != nil {
 			return 0, err
@@ -212,10 +237,21 @@ func (t *tails) scan(ctx context.Context, key tailKey, from chat.Seq, msgID stri
 			}
 			from = e.Seq + 1
 		}
-		if b.Pending == 0 || len(b.Entries) == 0 {
+		switch {
+		case b.Pending > 0 && len(b.Entries) > 0:
+			wait = firstPause
+			continue
+		case from > end:
 			return 0, nil
 		}
+		if err := bus.Pause(ctx, wait); err != nil { // the replica lags
+			return 0, behind(err)
+		}
 	}
+}
+
+func behind(err error) error {
+	return unavailable(fmt.Errorf("no replica shows the log's end: %w", err), "the message log is behind; try again")
 }
 
 // bounds are the first and last event that a stream holds.

@@ -15,6 +15,7 @@ import (
 type Entry struct {
 	Place       streams.Place // zero if Foreign
 	Foreign     bool          // it lies on a subject that none of ours is: put there by hand. Nobody is shown it, but it has its seq and is counted
+	Subject     string        // if Foreign
 	Seq         chat.Seq
 	At          time.Time // when it was stored
 	Payload     []byte    // the receiver's own
@@ -50,10 +51,18 @@ func parseEntry(m *nats.Msg, stream string) (Entry, error) {
 func (e *Entry) setSubject(subject, stream string) {
 	place, err := streams.ParseChat(subject)
 	if err != nil || streams.ChatStream(place.Shard) != stream {
-		e.Foreign = true
+		e.Foreign, e.Subject = true, subject
 		return
 	}
 	e.Place = place
+}
+
+// subject is the one that the event was published on.
+func (e *Entry) subject() (string, error) {
+	if e.Foreign {
+		return e.Subject, nil
+	}
+	return streams.ChatSubject(e.Place.Shard, e.Place.WorkspaceID, e.Place.ChannelID)
 }
 
 // setPublished fills in what the publisher said.

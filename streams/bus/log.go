@@ -23,7 +23,9 @@ const (
 )
 
 // Log reads the logs of all shards by Direct Get. Any replica answers, so an answer may be older than
-// what the leader has; it is always a whole and consistent piece of the log.
+// what the leader has; it is always a whole and consistent piece of the log, from its beginning. That something is not
+// there is therefore never known from Read, Get, Head or Count alone: whoever concludes anything from it asks
+// LeaderLast or Bounds how far the log goes, before, and reads until there.
 type Log struct {
 	conn  *Conn
 	slots chan struct{} // taken while a question is being answered
@@ -82,7 +84,7 @@ func (l *Log) Count(ctx context.Context, q ReadQuery) (uint64, error) {
 	return b.Pending + 1, nil
 }
 
-// Get reads one event. NotFound: it was deleted, is too old, or not stored yet.
+// Get reads one event. NotFound: it was deleted, is too old, or not stored yet, as far as the replica knows.
 func (l *Log) Get(ctx context.Context, shard streams.Shard, seq chat.Seq) (Entry, error) {
 	b, err := l.get(ctx, shard, getRequest{Seq: max(seq, 1)}, 1)
 	if err != nil {
@@ -94,7 +96,7 @@ func (l *Log) Get(ctx context.Context, shard streams.Shard, seq chat.Seq) (Entry
 	return b.Entries[0], nil
 }
 
-// Head is the last event that matches filter; 0: there is none.
+// Head is the last event that matches filter, as far as the replica knows; 0: there is none.
 func (l *Log) Head(ctx context.Context, shard streams.Shard, filter string) (chat.Seq, error) {
 	b, err := l.get(ctx, shard, getRequest{LastFor: filter}, 1)
 	if err != nil || len(b.Entries) == 0 {
@@ -103,88 +105,10 @@ func (l *Log) Head(ctx context.Context, shard streams.Shard, filter string) (cha
 	return b.Entries[0].Seq, nil
 }
 
-// LastBefore is, for each subject, the last event at or before upTo, which the log must have stored.
-// Subjects without one are left out. Unavailable: this replica has not come as far as upTo.
-func (l *Log) LastBefore(ctx context.Context, shard streams.Shard, subjects []string, upTo chat.Seq) (map[string]chat.Seq, error) {
-	last := make(map[string]chat.Seq, len(subjects))
-	for upTo > 0 && len(subjects) > 0 { // upTo 0 would mean the whole log to the server
-		part := subjects[:min(len(subjects), maxLast)]
-		subjects = subjects[len(part):]
-		before := len(last)
-		if err := l.lastOf(ctx, shard, getRequest{MultiLast: part, UpToSeq: upTo}, last); err != nil {
-			return nil, err
-		}
-		if len(last) > before {
-			continue
-		}
-		// A replica that is behind upTo says "nothing", too. So nothing is believed when the log was seen to
-		// hold upTo, and still says so then.
-		all, err := streams.ChatShardFilter(shard)
-		if err != nil {
-			return nil, fault.Wrap(fault.Invalid, err, "There is no such log")
-		}
-		head, err := l.Head(ctx, shard, all)
-		if err == nil && head < upTo {
-			err = Unavailable(fmt.Errorf("the log is at %d, before %d", head, upTo))
-		}
-		if err == nil {
-			err = l.lastOf(ctx, shard, getRequest{MultiLast: part, UpToSeq: upTo}, last)
-		}
-		if err != nil {
-			return nil, err
-		}
-	}
-	return last, nil
-}
-
-// lastOf adds the answers to one multi_last. They rise by seq and stop at a limit of bytes: the rest lies
-// after the last of them.
-func (l *Log) lastOf(ctx context.Context, shard streams.Shard, req getRequest, last map[string]chat.Seq) error {
-	req.Seq, req.MaxBytes = 1, lastBytes
-	for {
-		b, err := l.get(ctx, shard, req, maxLast)
-		if err != nil {
-			return err
-		}
-		for _, e := range b.Entries {
-			req.Seq = e.Seq + 1
-			if e.Foreign {
-				continue
-			}
-			subject, err := streams.ChatSubject(e.Place.Shard, e.Place.WorkspaceID, e.Place.ChannelID)
-			if err != nil {
-				return fmt.Errorf("subject of event %d: %w", e.Seq, err)
-			}
-			last[subject] = e.Seq
-		}
-		if b.Pending == 0 || len(b.Entries) == 0 {
-			return nil
-		}
-	}
-}
-
-// FindMsgID finds the first event from q.From on that was published under msgID. NotFound: this replica
-// has none.
-func (l *Log) FindMsgID(ctx context.Context, q ReadQuery, msgID string) (chat.Seq, error) {
-	for {
-		b, err := l.Read(ctx, q)
-		if err != nil {
-			return 0, err
-		}
-		for _, e := range b.Entries {
-			if e.MsgID == msgID {
-				return e.Seq, nil
-			}
-			q.From = e.Seq + 1
-		}
-		if b.Pending == 0 || len(b.Entries) == 0 {
-			return 0, notInLog()
-		}
-	}
-}
-
 // LeaderLast is the last event of a subject; 0: there is none. Only the stream's leader answers, so it
-// includes everything that was acknowledged before.
+// includes everything that was acknowledged before. For some seconds a leader that was cut off from the others does not know
+// that they have another one (10 to 20 s, nats-server raft.go, lostQuorumInterval): to those who reach no other server it
+// tells the end of its own log. Nothing can be stored through it meanwhile.
 func (l *Log) LeaderLast(ctx context.Context, shard streams.Shard, subject string) (chat.Seq, error) {
 	var answer struct {
 		Message struct {

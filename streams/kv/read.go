@@ -97,7 +97,8 @@ func (b *Bucket) last(ctx context.Context, key string) (Entry, error) {
 	return e, nil
 }
 
-// GetMany are the values of those of the keys that are there.
+// GetMany are the values of those of the keys that are there, as far as the replica that answers knows: it may lag. Whoever
+// must not miss a key asks Get, or keeps a Watch.
 func (b *Bucket) GetMany(ctx context.Context, keys []string) (map[string]Entry, error) {
 	found := make(map[string]Entry, len(keys))
 	for part := range slices.Chunk(keys, maxLast) {
@@ -112,7 +113,8 @@ func (b *Bucket) GetMany(ctx context.Context, keys []string) (map[string]Entry, 
 	return found, nil
 }
 
-// List are the entries whose keys match one of the filters, rising by revision; without a filter, all of them. More
+// List are the entries whose keys match one of the filters, rising by revision; without a filter, all of them; of any
+// replica, as with GetMany. More
 // than 1,024 cost a consumer for a moment: whoever needs them often keeps a Watch instead.
 func (b *Bucket) List(ctx context.Context, filters ...string) ([]Entry, error) {
 	if len(filters) == 0 {

@@ -47,7 +47,8 @@ var (
 //
 // When something may have been lost (a connection, the link to another domain, a leader, the bucket itself), it begins
 // again with Start as soon as the bucket answers: whoever keeps entries drops at Complete those that were not told
-// since Start. Until then handle hears nothing. A watch costs the server one consumer: have one a process, never one a
+// since Start. Until then handle hears nothing. Its consumer lives on one replica, which may lag: Complete can come before the
+// newest changes do, and they follow. A watch costs the server one consumer: have one a process, never one a
 // user. The error is Invalid, about filters: a bad one, or two that match the same key.
 func (b *Bucket) Watch(ctx context.Context, filters []string, handle func(Entry)) error {
 	if len(filters) == 0 {

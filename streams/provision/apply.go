@@ -70,9 +70,11 @@ func (c Change) apply(ctx context.Context, js jetstream.JetStream) error {
 }
 
 // Ensure is what a process does at its start: it checks that the hub was not emptied since seen was
-// noted, plans, and applies. It returns what it changed. Several processes may do it at once.
+// noted, plans, and applies. It returns what it changed. Several processes may do it at once. An error that is neither
+// ErrEmptied nor a *RefusedError is a passing one, and the caller tries again with the same Wanted: also when a cluster
+// looks emptied, which is believed after some tries only.
 func (w *Wanted) Ensure(ctx context.Context, js jetstream.JetStream, seen map[string]uint64) ([]Change, error) {
-	if err := CheckNotEmptied(ctx, js, seen); err != nil {
+	if err := w.suspicion.judge(CheckNotEmptied(ctx, js, seen), w.clustered()); err != nil {
 		return nil, err
 	}
 	const attempts = 3 // two processes of one version agree after one race; of two versions, after their restarts

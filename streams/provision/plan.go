@@ -41,7 +41,7 @@ func (w *Wanted) Plan(ctx context.Context, js jetstream.JetStream) ([]Change, er
 	var plan []Change
 	missing := map[string]bool{}
 	for _, config := range w.streams {
-		stream, err := js.Stream(ctx, config.Name)
+		stream, err := streamOf(ctx, js, config.Name)
 		if errors.Is(err, jetstream.ErrStreamNotFound) {
 			missing[config.Name] = true
 			plan = append(plan, Change{Action: Create, Stream: config.Name, streamConfig: &config})

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"maps"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -30,6 +31,10 @@ type Options struct {
 	MaxBytes        int64
 	MaxAge          time.Duration
 	DuplicateWindow time.Duration
+
+	// Placement is the tag of the servers that may hold a shard's CHAT stream, such as region:eu; a shard that is not in it
+	// may lie on any.
+	Placement map[streams.Shard]string
 
 	// AllowLoss lets Apply shrink a stream below what it holds. Nothing else is ever lost.
 	AllowLoss bool
@@ -54,6 +59,13 @@ type Wanted struct {
 	streams   []jetstream.StreamConfig // in the order of their files' names
 	consumers []consumer
 	allowLoss bool
+
+	suspicion suspicion
+}
+
+// clustered reports whether the hub is to be more than one server.
+func (w *Wanted) clustered() bool {
+	return slices.ContainsFunc(w.streams, func(s jetstream.StreamConfig) bool { return s.Replicas > 1 })
 }
 
 type consumer struct {
@@ -141,6 +153,7 @@ func (o Options) adapt(c *jetstream.StreamConfig) {
 			maps.DeleteFunc(c.Metadata, func(key, _ string) bool { return strings.HasPrefix(key, peerMetadata) })
 		}
 	}
+	o.place(c)
 	if _, err := streams.ParseChatStream(c.Name); err != nil {
 		return
 	}

@@ -16,7 +16,10 @@ import (
 
 // Limits of a Publisher.
 const (
-	DefaultBudget   = 15 * time.Second // an election takes 4 to 9 s (nats.md §8)
+	// DefaultBudget is longer than an election, which takes 4 to 9 s (nats.md §8), and a second try for the one that elects
+	// nobody, and shorter than a person waits. It must stay far below half of the log's dedup window: what is sent
+	// again after the window is looked up first, and the look-up counts on that (services/ingest).
+	DefaultBudget   = 15 * time.Second
 	DefaultAttempt  = 3 * time.Second
 	MaxInFlight     = 16_384   // events that wait for their outcome
 	MaxInFlightSize = 64 << 20 // bytes of their payloads

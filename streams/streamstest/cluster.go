@@ -1,11 +1,8 @@
 package streamstest
 
 import (
-	"context"
 	"log/slog"
-	"net/url"
 	"os"
-	"sync"
 	"testing"
 	"time"
 
@@ -25,8 +22,10 @@ const Region = "test"
 
 // Options change what Start makes. The zero value is right for most tests.
 type Options struct {
-	// Provision adapts the streams; Replicas is always 1, and MaxBytes 64 MiB if it is not given.
+	// Provision adapts the streams; MaxBytes is 64 MiB if it is not given. Replicas is 1 with a hub that is alone, and
+	// 3 in a cluster if it is not given.
 	Provision    provision.Options
+	Tags         []string // of a cluster's members, one each
 	SyncAlways   bool
 	PingInterval time.Duration // of the servers; a half-open link is noticed after two; zero: 2 s
 	Empty        bool          // make no streams
@@ -42,8 +41,7 @@ type Cluster struct {
 	Link     *Link               // between the leaf and the hub
 	Wanted   *provision.Wanted   // what the hub was provisioned with
 
-	t         testing.TB
-	options   Options
+	rig
 	hubConfig natsd.HubConfig
 	hub       *natsd.Hub
 	stopHub   func()
@@ -61,17 +59,8 @@ func Start(t testing.TB) *Cluster {
 // StartWith starts a hub and a leaf, makes the streams and waits until they can be used through the leaf.
 func StartWith(t testing.TB, o Options) *Cluster {
 	t.Helper()
-	if o.Logger == nil {
-		o.Logger = slog.New(slog.DiscardHandler)
-	}
-	if o.PingInterval == 0 {
-		o.PingInterval = 2 * time.Second
-	}
-	if o.Provision.MaxBytes == 0 {
-		o.Provision.MaxBytes = 64 << 20
-	}
 	o.Provision.Replicas = 1
-	c := &Cluster{t: t, options: o, Link: newLink(t)}
+	c := &Cluster{rig: newRig(t, o), Link: newLink(t)}
 	c.hubConfig = natsd.HubConfig{
 		Common: c.common("hub"),
 		Leaf:   natsd.Login{User: "leaf", Password: "leaf-secret"},
@@ -80,11 +69,7 @@ func StartWith(t testing.TB, o Options) *Cluster {
 	c.startHub()
 	c.startLeaf()
 
-	wanted, err := provision.Load(streams.Files(), o.Provision)
-	if err != nil {
-		t.Fatal(err)
-	}
-	c.Wanted = wanted
+	c.Wanted = c.wanted()
 	c.HubConn, c.LeafConn = c.Dial(c.HubURL()), c.Dial(c.LeafURL())
 	c.HubJS, c.LeafJS = c.jetStream(c.HubConn), c.jetStream(c.LeafConn)
 	if !o.Empty {
@@ -93,51 +78,14 @@ func StartWith(t testing.TB, o Options) *Cluster {
 	return c
 }
 
-// common is what both servers are told.
-func (c *Cluster) common(name string) natsd.Common {
-	return natsd.Common{
-		Name: name, StoreDir: c.t.TempDir(), App: natsd.Login{User: "canopy", Password: "canopy-secret"},
-		SyncAlways: c.options.SyncAlways, PingInterval: c.options.PingInterval, Logger: c.options.Logger,
-	}
-}
-
-// server is what natsd.Hub and natsd.Leaf have in common.
-type server interface {
-	Run(ctx context.Context) error
-	Ready(ctx context.Context) error
-}
-
-// run starts a server and returns what stops it and waits for its end.
-func (c *Cluster) run(s server) (stop func()) {
-	c.t.Helper()
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() { ended <- s.Run(ctx) }()
-	stop = sync.OnceFunc(func() {
-		cancel()
-		if err := <-ended; err != nil {
-			c.t.Errorf("a NATS server ended with: %v", err)
-		}
-	})
-	c.t.Cleanup(stop)
-	waiting, done := context.WithTimeout(ctx, Wait)
-	defer done()
-	if err := s.Ready(waiting); err != nil {
-		c.t.Fatal(err)
-	}
-	return stop
-}
-
 func (c *Cluster) startHub() {
 	c.t.Helper()
 	c.hub = natsd.NewHub(c.hubConfig)
 	c.stopHub = c.run(c.hub)
 	// A second start gets the same ports, so that clients and the link find it.
-	c.hubConfig.Listen = host(c.t, c.hub.ClientURL())
-	c.hubConfig.LeafListen = host(c.t, c.hub.LeafURL())
-	c.Link.mu.Lock()
-	c.Link.target = c.hubConfig.LeafListen
-	c.Link.mu.Unlock()
+	c.hubConfig.Listen = c.host(c.hub.ClientURL())
+	c.hubConfig.LeafListen = c.host(c.hub.LeafURL())
+	c.Link.to(c.hubConfig.LeafListen)
 	if c.HubConn != nil { // a client that has not noticed the end of the old hub would lose a request to it
 		c.answers(c.HubConn, "the hub answers its own client again")
 	}
@@ -145,13 +93,8 @@ func (c *Cluster) startHub() {
 
 func (c *Cluster) startLeaf() {
 	c.t.Helper()
-	through, err := url.Parse(c.hub.LeafURL())
-	if err != nil {
-		c.t.Fatal(err)
-	}
-	through.Host = c.Link.Addr()
 	c.leafAt = natsd.LeafConfig{
-		Common: c.common("leaf"), Region: Region, HubURLs: []string{through.String()}, Reconnect: 50 * time.Millisecond,
+		Common: c.common("leaf"), Region: Region, HubURLs: []string{c.through(c.Link, c.hub.LeafURL())}, Reconnect: 50 * time.Millisecond,
 	}
 	c.runLeaf()
 }
@@ -160,7 +103,7 @@ func (c *Cluster) runLeaf() {
 	c.t.Helper()
 	c.leaf = natsd.NewLeaf(c.leafAt)
 	c.stopLeaf = c.run(c.leaf)
-	c.leafAt.Listen = host(c.t, c.leaf.ClientURL()) // a second start gets the same port, so that clients find it
+	c.leafAt.Listen = c.host(c.leaf.ClientURL()) // a second start gets the same port, so that clients find it
 }
 
 // RestartLeaf stops the leaf and starts it on the same files and port: what it had in memory is gone. It waits until
@@ -172,49 +115,11 @@ func (c *Cluster) RestartLeaf() {
 	c.WaitLinked()
 }
 
-func host(t testing.TB, address string) string {
-	t.Helper()
-	u, err := url.Parse(address)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return u.Host
-}
-
 // HubURL is where clients of the hub connect, credentials in it.
 func (c *Cluster) HubURL() string { return c.hub.ClientURL() }
 
 // LeafURL is where clients of the leaf connect, credentials in it.
 func (c *Cluster) LeafURL() string { return c.leaf.ClientURL() }
-
-// Dial makes another connection, which lives as long as the test and reconnects for ever.
-func (c *Cluster) Dial(address string, options ...nats.Option) *nats.Conn {
-	c.t.Helper()
-	nc, err := nats.Connect(address, append([]nats.Option{
-		nats.MaxReconnects(-1), nats.ReconnectWait(20 * time.Millisecond), nats.ReconnectJitter(0, 0),
-	}, options...)...)
-	if err != nil {
-		c.t.Fatal(err)
-	}
-	c.t.Cleanup(nc.Close)
-	return nc
-}
-
-func (c *Cluster) jetStream(nc *nats.Conn) jetstream.JetStream {
-	c.t.Helper()
-	js, err := jetstream.NewWithDomain(nc, streams.HubDomain)
-	if err != nil {
-		c.t.Fatal(err)
-	}
-	return js
-}
-
-// Context is one that ends after Wait, or with the test.
-func (c *Cluster) Context() context.Context {
-	ctx, cancel := context.WithTimeout(context.Background(), Wait)
-	c.t.Cleanup(cancel)
-	return ctx
-}
 
 // Provision makes the streams that are not there, and waits until they can be used through the leaf.
 func (c *Cluster) Provision() {
@@ -265,28 +170,11 @@ func (c *Cluster) WaitLinked() {
 	}
 }
 
-func (c *Cluster) answers(nc *nats.Conn, what string) {
-	c.t.Helper()
-	c.eventually(what, func() bool {
-		_, err := nc.Request(streams.HubInfoSubject(), nil, 100*time.Millisecond)
-		return err == nil
-	})
-}
-
 // WaitUnlinked waits until the leaf knows that the link is down: at once after a cut, after two pings for a
 // half-open link.
 func (c *Cluster) WaitUnlinked() {
 	c.t.Helper()
 	c.eventually("the leaf notices that the link is down", func() bool { return !c.leaf.Linked() })
-}
-
-func (c *Cluster) eventually(what string, cond func() bool) {
-	c.t.Helper()
-	for end := time.Now().Add(Wait); !cond(); time.Sleep(2 * time.Millisecond) {
-		if time.Now().After(end) {
-			c.t.Fatalf("not within %v: %s", Wait, what)
-		}
-	}
 }
 
 // Forget removes a stream's messages up to and including upTo, as if they had grown too old. (A CHAT

@@ -48,6 +48,13 @@ func (l *Link) HalfOpen() { l.become(false, true) }
 // Restore lets everything through again; what was held back arrives.
 func (l *Link) Restore() { l.become(false, false) }
 
+// to says where new connections lead.
+func (l *Link) to(target string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.target = target
+}
+
 func (l *Link) become(cut, deaf bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
