@@ -77,6 +77,9 @@ func (a *App) startEdge(ctx context.Context) error {
 	return nil
 }
 
+// presenceTime is how long the start waits for the leaf to make the bucket of who is online.
+const presenceTime = 3 * time.Second
+
 // newPresence knows who can be reached, by the bucket in the leaf's own domain.
 func (a *App) newPresence(ctx context.Context) (*presence.Service, error) {
 	ensure := func(ctx context.Context) error {
@@ -87,7 +90,7 @@ func (a *App) newPresence(ctx context.Context) (*presence.Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	first, cancel := context.WithTimeout(ctx, attemptTime)
+	first, cancel := context.WithTimeout(ctx, presenceTime)
 	defer cancel()
 	if err := ensure(first); err != nil { // the watch makes it when the leaf answers
 		a.log.Warn("presence of the region is not there yet", "err", err)

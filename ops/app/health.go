@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"time"
 
 	"github.com/canopychat/canopy/ops/health"
 )
@@ -35,11 +36,15 @@ func (a *App) healthChecks() map[string]health.Check {
 		_, err := a.directory.Owed(ctx, "ready")
 		return answers(err, "the directory's store")
 	})
-	add("log", a.has(RoleEdge, RoleAPI, RolePersist), func(ctx context.Context) error {
+	add("log", a.has(RoleEdge, RoleAPI, RolePersist), health.Patient(func(ctx context.Context) error {
 		return answers(a.conn().Probe(ctx, a.id), "the log, which was asked to store a probe and to give it back,")
-	})
+	}, electionTime))
 	return checks
 }
+
+// electionTime is how long the log may be without a leader before nobody is to be sent here: the election of one takes 4 to
+// 9 s, and all processes would be unready at once, for a moment in which sends only wait.
+const electionTime = 15 * time.Second
 
 func unless(fine bool, problem string) error {
 	if fine {

@@ -29,7 +29,7 @@ const (
 )
 
 const (
-	attemptTime  = 3 * time.Second // of one attempt to provision: a question can be lost in a reconnect
+	attemptTime  = 10 * time.Second // of one attempt to provision: a question can be lost in a reconnect, and a new cluster elects first
 	attemptPause = 500 * time.Millisecond
 )
 

@@ -5,12 +5,8 @@ import (
 	"runtime/debug"
 	"time"
 
-	"github.com/nats-io/nats.go/jetstream"
-
+	"github.com/canopychat/canopy/ops/app/figures"
 	"github.com/canopychat/canopy/ops/obs"
-	"github.com/canopychat/canopy/streams"
-	"github.com/canopychat/canopy/streams/consume"
-	"github.com/canopychat/canopy/streams/provision"
 )
 
 // tracesBudget is for the spans that are held when the process stops.
@@ -46,10 +42,14 @@ func (a *App) sources() obs.Sources {
 		InFlight:  a.inFlight,
 	}
 	if a.gateway != nil {
-		s.Gateway, s.Feeds, s.FanDrops = a.gatewayFigures, a.feedFigures, a.leafConn.FanDrops
+		s.Gateway = func() obs.Gateway { return figures.Gateway(a.gateway) }
+		s.Feeds, s.FanDrops = a.feedFigures, a.leafConn.FanDrops
 	}
 	if a.consumers != nil {
-		s.Persist, s.Persisted = a.persistFigures, a.persisted
+		s.Persist = func(ctx context.Context) ([]obs.PersistShard, error) {
+			return figures.PersistShards(ctx, a.hubConn.NATS(), a.consumers)
+		}
+		s.Persisted = func() obs.Persisted { return figures.Persisted(a.persister) }
 	}
 	if a.directory != nil {
 		s.Outbox = a.owed
@@ -99,53 +99,4 @@ func (a *App) owed(ctx context.Context) (int, error) {
 	return len(rows), err
 }
 
-func (a *App) gatewayFigures() obs.Gateway {
-	g := a.gateway.Counters()
-	return obs.Gateway{
-		Sessions: a.gateway.Sockets(), Behind: int(g.BehindNow.Load()), Opened: g.Opened.Load(), Closed: g.Closed(), Refused: g.Refused.All(),
-		Delivered: g.Delivered.Load(), FellBack: g.Behind.Load(), Pages: g.Pages.Load(), Resyncs: g.Resyncs.Load(), Sends: g.SendsTaken.Load(),
-	}
-}
-
 func (a *App) feedFigures() obs.Feeds { return obs.Feeds(a.edge.feeds.Counts()) }
-
-// heldFor is how long a consumer has been waiting for an outage to end.
-func heldFor(s consume.State) time.Duration {
-	if s.Since.IsZero() {
-		return 0
-	}
-	return time.Since(s.Since)
-}
-
-func (a *App) persisted() obs.Persisted {
-	c := a.persister.Counts()
-	p := obs.Persisted{
-		Batches: c.Batches, Events: c.Events, Last: make(map[int]uint64, len(c.Last)),
-		Outcomes: map[string]uint64{"parked": c.Parked, "retried": c.Retried, "kept": c.Kept, "held": c.Held},
-	}
-	for shard, seq := range c.Last {
-		p.Last[shard] = uint64(seq)
-	}
-	return p
-}
-
-func (a *App) persistFigures(ctx context.Context) ([]obs.PersistShard, error) {
-	js, err := jetstream.NewWithDomain(a.hubConn.NATS(), streams.HubDomain)
-	if err != nil {
-		return nil, err
-	}
-	last, err := provision.LastSeqs(ctx, js)
-	if err != nil {
-		return nil, err
-	}
-	var all []obs.PersistShard
-	for shard, state := range a.consumers.States() {
-		floor, err := a.consumers.Floor(ctx, shard)
-		if err != nil {
-			return all, err
-		}
-		have, want := uint64(floor), last[streams.ChatStream(shard)]
-		all = append(all, obs.PersistShard{Shard: shard, Lag: max(have, want) - have, Pulling: state.Pulling, Held: heldFor(state)})
-	}
-	return all, nil
-}

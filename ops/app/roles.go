@@ -25,7 +25,7 @@ func (a *App) startPersist(context.Context) error {
 
 // publisher starts a publisher on a connection.
 func (a *App) publisher(name string, conn *bus.Conn) *publish.Publisher {
-	p := publish.New(conn, publish.Config{})
+	p := publish.New(conn, publish.Config{Budget: a.cfg.Streams.SendTimeout})
 	a.life.Start(name, p.Run, nil)
 	return p
 }

@@ -57,6 +57,7 @@ type Leaf struct {
 type Streams struct {
 	Replicas    int           `conf:"replicas" is:"replicas"`   // copies of each stream; more than one needs a cluster
 	DedupWindow time.Duration `conf:"dedup_window"`             // how long the log itself knows a repetition; at most MaxAge
+	SendTimeout time.Duration `conf:"send_timeout"`             // after which a send that the log did not answer is unavailable; elections take 4 to 9 s
 	MaxAge      time.Duration `conf:"max_age"`                  // how long the log keeps an event
 	MaxBytes    int64         `conf:"max_bytes" is:"size"`      // bytes that each of them reserves; it takes no more events when they are used
 	Placement   []string      `conf:"placement" is:"placement"` // the servers of shards by their tag, 0=region:eu,2=region:us; others may lie on any hub server
@@ -163,6 +164,7 @@ func (c Config) WithDefaults(l Layout) Config {
 	or(&c.Streams.Replicas, 1)
 	or(&c.Streams.MaxAge, 72*time.Hour)
 	or(&c.Streams.DedupWindow, min(chat.DedupWindow, c.Streams.MaxAge))
+	or(&c.Streams.SendTimeout, sendTimeout)
 	if c.Streams.Replicas == 1 {
 		or(&c.Streams.MaxBytes, 1<<30) // four of them fit on a laptop
 	}
@@ -190,6 +192,9 @@ func (c Config) WithDefaults(l Layout) Config {
 	or(&c.Mail.TLS, "starttls")
 	return c
 }
+
+// sendTimeout is longer than an election.
+const sendTimeout = 15 * time.Second
 
 // defaults are what nobody who types, and no bot that behaves, comes near; an office behind one address does not either.
 func (l *Limits) defaults() {

@@ -181,6 +181,8 @@ func (c Config) Check() error {
 		return Problemf("streams.dedup_window: %v is longer than streams.max_age, %v", s.DedupWindow, s.MaxAge)
 	case s.DedupWindow > 0 && s.DedupWindow < 100*time.Millisecond, s.MaxAge > 0 && s.MaxAge < 100*time.Millisecond:
 		return Problemf("streams.dedup_window and streams.max_age: at least 100ms, says the NATS server")
+	case s.SendTimeout > max(sendTimeout, s.DedupWindow/4): // a repetition must come while the log knows the first
+		return Problemf("streams.send_timeout: %v is more than %v and than a quarter of streams.dedup_window, %v", s.SendTimeout, sendTimeout, s.DedupWindow)
 	case filepath.Clean(c.Data) == string(filepath.Separator):
 		return Problemf("data: the root folder is not a folder for data")
 	}

@@ -25,6 +25,26 @@ const (
 // Check says what is wrong; nil: nothing. Whoever asks over HTTP reads the text, so no address or secret is in it.
 type Check func(ctx context.Context) error
 
+// Patient is a check that fails once the last success of check is longer ago than span: what mends itself within that
+// time, such as an election, is no reason to send people elsewhere. Without a success so far it fails at once.
+func Patient(check Check, span time.Duration) Check {
+	var mu sync.Mutex
+	var fine time.Time
+	return func(ctx context.Context) error {
+		err := check(ctx)
+		mu.Lock()
+		defer mu.Unlock()
+		now := time.Now()
+		switch {
+		case err == nil:
+			fine = now
+		case !fine.IsZero() && now.Sub(fine) < span:
+			return nil
+		}
+		return err
+	}
+}
+
 // Health is the checks of a process. It may be used from many goroutines.
 type Health struct {
 	mu      sync.Mutex // guards what follows

@@ -74,3 +74,31 @@ func TestRun(t *testing.T) {
 		}
 	})
 }
+
+// An election is no illness: what fails for a moment only is not told.
+func TestAPatientCheckWaitsForWhatMendsItself(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		down := errors.New("down")
+		now := error(down)
+		check := health.Patient(func(context.Context) error { return now }, 15*time.Second)
+		expect := func(want error) {
+			t.Helper()
+			if got := check(t.Context()); !errors.Is(got, want) {
+				t.Errorf("%v; want %v", got, want)
+			}
+		}
+		expect(down) // it never was fine
+		now = nil
+		expect(nil)
+		now = down
+		time.Sleep(14 * time.Second)
+		expect(nil)
+		time.Sleep(2 * time.Second)
+		expect(down)
+		now = nil
+		expect(nil)
+		now = down
+		time.Sleep(time.Second)
+		expect(nil)
+	})
+}

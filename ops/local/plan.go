@@ -1,0 +1,307 @@
+package local
+
+import (
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/canopychat/canopy/ops/config"
+	"github.com/canopychat/canopy/ops/datadir"
+	"github.com/canopychat/canopy/ops/deploy"
+	"github.com/canopychat/canopy/ops/deploy/certs"
+)
+
+// hubNodes are as many as the hub has in production: one may be gone at any time.
+const hubNodes = 3
+
+// Users of the NATS servers, as their files have them.
+const (
+	userServices = "canopy"
+	userGateway  = "gateway"
+	userSystem   = "sys"
+)
+
+// Room for the streams on a machine that has other things on its disk.
+const (
+	streamBytes = 1 << 30
+	storeBytes  = 8 << 30
+)
+
+// ConfigName is the file in a deployment's folder by which the commands of operators find it, and know what its streams
+// and stores should be: canopy … --config.
+const ConfigName = "canopy.conf"
+
+// hubNode is where a node of the hub listens.
+type hubNode struct{ clients, leaves, members string }
+
+// plan is who runs where, made before anything starts.
+type plan struct {
+	o       Options
+	at      addresses
+	secrets datadir.Secrets
+	tls     certs.Set
+
+	hubs      []hubNode
+	links     map[string][]string // by region: where its leaf finds each hub node
+	fronts    map[string]string   // by region: host:port
+	passwords struct {
+		services, system string
+		leaf, gateway    map[string]string // by region
+	}
+	processes []*Process
+	err       error // the first
+}
+
+// newPlan finds addresses for all, and makes passwords.
+func newPlan(o Options, secrets datadir.Secrets) (*plan, error) {
+	p := &plan{o: o, secrets: secrets, links: map[string][]string{}, fronts: map[string]string{}}
+	p.passwords.services, p.passwords.system = datadir.Password(), datadir.Password()
+	p.passwords.leaf, p.passwords.gateway = map[string]string{}, map[string]string{}
+	for range hubNodes {
+		p.hubs = append(p.hubs, hubNode{clients: p.address(), leaves: p.address(), members: p.address()})
+	}
+	for _, region := range o.Regions {
+		p.fronts[region] = p.address()
+		p.passwords.leaf[region], p.passwords.gateway[region] = datadir.Password(), datadir.Password()
+		for _, h := range p.hubs {
+			at := h.leaves
+			if o.LinkThroughProxy {
+				at = p.address()
+			}
+			p.links[region] = append(p.links[region], at)
+		}
+	}
+	for _, dir := range []string{"conf", "logs", "data", "tls"} {
+		p.note(os.MkdirAll(filepath.Join(o.Dir, dir), 0o700))
+	}
+	set, err := certs.Make(filepath.Join(o.Dir, "tls"))
+	p.note(err)
+	p.tls = set
+	p.fill()
+	p.note(p.at.release())
+	return p, p.err
+}
+
+// fill plans the processes, in the order in which they need each other.
+func (p *plan) fill() {
+	p.operators()
+	for i := range p.hubs {
+		p.hub(i)
+	}
+	for _, region := range p.o.Regions {
+		p.leaf(region)
+	}
+	if p.o.shared() {
+		for _, region := range p.o.Regions {
+			p.service("api", region, region)
+			p.service("persist", region, region)
+		}
+	} else {
+		p.service("api", "", "services")
+		p.service("persist", "", "services")
+	}
+	for _, leaf := range p.of("leaf", "") {
+		for n := range p.o.Gateways {
+			p.gateway(leaf, n+1)
+		}
+	}
+}
+
+func (p *plan) note(err error) {
+	if p.err == nil {
+		p.err = err
+	}
+}
+
+func (p *plan) address() string {
+	address, err := p.at.next()
+	p.note(err)
+	return address
+}
+
+// of are the processes of a role in a region, or in all of them when that is empty.
+func (p *plan) of(role, region string) []*Process {
+	var all []*Process
+	for _, process := range p.processes {
+		if process.Role == role && (region == "" || process.Region == region) {
+			all = append(all, process)
+		}
+	}
+	return all
+}
+
+// add plans a process; settings are lines of its file.
+func (p *plan) add(process *Process, settings ...string) {
+	admin := p.address()
+	process.canopy, process.settings = p.o.Canopy, p.o.Settings
+	process.AdminURL = "http://" + admin
+	process.Log = filepath.Join(p.o.Dir, "logs", process.Name+".log")
+	process.Config = filepath.Join(p.o.Dir, "conf", process.Name+".conf")
+	if process.Data == "" {
+		process.Data = process.Name
+	}
+	process.Data = filepath.Join(p.o.Dir, "data", process.Data)
+	lines := []string{setting("data", process.Data), setting("admin", admin), setting("log_format", "text")}
+	if process.Region != "" {
+		lines = append(lines, setting("region", process.Region))
+	}
+	lines = append(append(lines, settings...), "")
+	p.note(config.WritePrivate(process.Config, []byte(strings.Join(lines, "\n"))))
+	p.processes = append(p.processes, process)
+}
+
+func setting(key, value string) string { return key + ": " + deploy.Quote(value) }
+
+// hub plans a node of the hub, from the file that we ship.
+func (p *plan) hub(i int) {
+	h, name := p.hubs[i], fmt.Sprintf("hub-%d", i+1)
+	monitor := p.address()
+	var routes []string
+	for _, other := range p.hubs {
+		routes = append(routes, "nats-route://"+other.members)
+	}
+	process := &Process{Name: name, Role: "hub", Address: h.clients}
+	file := p.server(name, deploy.HubConf)
+	p.add(process, setting("hub.server", file), p.streams())
+	process.env = append(p.serverEnv(),
+		"CANOPY_HUB_NAME="+deploy.Quote(name),
+		"CANOPY_HUB_TAGS="+deploy.Quote("region:"+p.o.Regions[i%len(p.o.Regions)]),
+		"CANOPY_HUB_LISTEN="+h.clients, "CANOPY_HUB_MONITOR="+monitor,
+		"CANOPY_HUB_CLUSTER_LISTEN="+h.members, "CANOPY_HUB_ROUTES="+deploy.List(routes...), "CANOPY_HUB_LEAF_LISTEN="+h.leaves,
+		"CANOPY_HUB_STORE="+deploy.Quote(filepath.Join(process.Data, datadir.Hub)), fmt.Sprintf("CANOPY_HUB_MAX_STORE=%d", storeBytes),
+		"CANOPY_APP_PASSWORD="+deploy.Quote(p.passwords.services),
+	)
+	for _, region := range shippedRegions() { // the file wants a word for each that it has
+		password := p.passwords.leaf[region]
+		if password == "" {
+			password = datadir.Password()
+		}
+		process.env = append(process.env, "CANOPY_LEAF_"+strings.ToUpper(region)+"_PASSWORD="+deploy.Quote(password))
+	}
+}
+
+// leaf plans the leaf node of a region, from the file that we ship.
+func (p *plan) leaf(region string) {
+	name := "leaf-" + region
+	at, monitor := p.address(), p.address()
+	var hubs []string
+	for _, link := range p.links[region] {
+		hubs = append(hubs, withLogin("tls", region, p.passwords.leaf[region], link))
+	}
+	process := &Process{Name: name, Role: "leaf", Region: region, Address: at}
+	file := p.server(name, deploy.LeafConf)
+	p.add(process, setting("leaf.server", file))
+	process.env = append(p.serverEnv(),
+		"CANOPY_REGION="+region, "CANOPY_LEAF_NAME="+deploy.Quote(name), "CANOPY_LEAF_LISTEN="+at, "CANOPY_LEAF_MONITOR="+monitor,
+		"CANOPY_LEAF_HUBS="+deploy.List(hubs...), "CANOPY_LEAF_STORE="+deploy.Quote(filepath.Join(process.Data, datadir.Leaf)),
+		"CANOPY_GATEWAY_PASSWORD="+deploy.Quote(p.passwords.gateway[region]),
+	)
+}
+
+// server puts a file of a NATS server where its process finds it.
+func (p *plan) server(name string, text []byte) string {
+	path := filepath.Join(p.o.Dir, "conf", name+".nats.conf")
+	p.note(config.WritePrivate(path, text))
+	return path
+}
+
+// serverEnv is what the files of all NATS servers want.
+func (p *plan) serverEnv() []string {
+	return []string{
+		"CANOPY_SYS_PASSWORD=" + deploy.Quote(p.passwords.system),
+		"CANOPY_TLS_CERT=" + deploy.Quote(p.tls.Cert), "CANOPY_TLS_KEY=" + deploy.Quote(p.tls.Key), "CANOPY_TLS_CA=" + deploy.Quote(p.tls.CA),
+	}
+}
+
+// streams are their limits, the same for all who would make them.
+func (p *plan) streams() string {
+	return fmt.Sprintf("streams { replicas: %d, max_bytes: %d }", hubNodes, streamBytes)
+}
+
+// service plans an api or a persister, near the hub.
+func (p *plan) service(role, region, data string) {
+	process := &Process{Name: role, Role: role, Region: region}
+	lines := []string{setting("hub.url", p.hubURL(userServices, p.passwords.services)), p.streams()}
+	if region != "" {
+		process.Name += "-" + region
+	}
+	lines = append(lines, p.stores()...)
+	if p.o.shared() {
+		data = process.Name
+	}
+	process.Data = data
+	if role == "api" {
+		process.Address = p.address()
+		front := region
+		if front == "" {
+			front = p.o.Regions[0]
+		}
+		lines = append(lines, setting("listen", process.Address), setting("public_url", "http://"+p.fronts[front]), proxies)
+	}
+	p.add(process, lines...)
+	p.note(p.share(process.Data))
+}
+
+// stores are where Messages and Directory lie, when they are servers.
+func (p *plan) stores() []string {
+	if !p.o.shared() {
+		return nil
+	}
+	return []string{
+		fmt.Sprintf("cassandra { hosts: %s, keyspace: %s }", deploy.List(p.o.Cassandra...), deploy.Quote(p.o.Keyspace)),
+		setting("postgres.dsn", p.o.Postgres),
+	}
+}
+
+// operators writes the settings that commands of operators want: what the streams and stores should be.
+func (p *plan) operators() {
+	lines := append([]string{setting("data", p.o.Dir), p.streams()}, p.stores()...)
+	p.note(config.WritePrivate(filepath.Join(p.o.Dir, ConfigName), []byte(strings.Join(append(lines, ""), "\n"))))
+}
+
+// share writes the setup code into the data folder of an api, so that all of them know the same one.
+func (p *plan) share(path string) error {
+	folder, err := datadir.Open(path, nil, false)
+	if err != nil {
+		return err
+	}
+	defer folder.Close() // what is kept is on the disk
+	folder.Secrets.Setup = p.secrets.Setup
+	return folder.Save()
+}
+
+// proxies has the front believed, who says where people come from.
+const proxies = `trusted_proxies: ["127.0.0.0/8"]`
+
+// gateway plans a gateway of a region.
+func (p *plan) gateway(leaf *Process, n int) {
+	process := &Process{Name: fmt.Sprintf("gateway-%s-%d", leaf.Region, n), Role: "edge", Region: leaf.Region, Address: p.address()}
+	p.add(process,
+		setting("leaf.url", withLogin("nats", userGateway, p.passwords.gateway[leaf.Region], leaf.Address)),
+		setting("edge.listen", process.Address), proxies,
+	)
+}
+
+// hubURL is all nodes of the hub, with a login.
+func (p *plan) hubURL(user, password string) string {
+	var all []string
+	for _, h := range p.hubs {
+		all = append(all, withLogin("nats", user, password, h.clients))
+	}
+	return strings.Join(all, ",")
+}
+
+func withLogin(scheme, user, password, host string) string {
+	u := url.URL{Scheme: scheme, User: url.UserPassword(user, password), Host: host}
+	return u.String()
+}
+
+// shippedRegions are those that the hub's file has a user for.
+func shippedRegions() []string {
+	return slices.DeleteFunc(slices.Clone(DefaultRegions), func(region string) bool {
+		return !strings.Contains(string(deploy.HubConf), "{ user: "+region+",")
+	})
+}
