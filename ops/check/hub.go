@@ -3,6 +3,7 @@ package check
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -14,11 +15,12 @@ import (
 	"github.com/canopychat/canopy/ops/ctl"
 	"github.com/canopychat/canopy/schemas/chat"
 	"github.com/canopychat/canopy/streams"
+	"github.com/canopychat/canopy/streams/bus"
 )
 
 const (
 	gather       = time.Second            // how long servers have to answer a question to all of them
-	fanPause     = 100 * time.Millisecond // between two tries to invent a live event
+	fanPause     = 100 * time.Millisecond // between two looks for what takes a moment to get there
 	clockFine    = 500 * time.Millisecond // how far clocks may be apart without a word
 	clockTooFar  = 30 * time.Second       // from here on resends and invites are judged wrongly
 	peerSeenLate = 10 * time.Second       // a replica that said nothing for so long is not there
@@ -211,6 +213,9 @@ func (d Deployment) clock(ctx context.Context) (Level, string) {
 		return failed("%v", err)
 	}
 	m, err := s.GetLastMsgForSubject(ctx, subject)
+	for errors.Is(err, jetstream.ErrMsgNotFound) && bus.Pause(ctx, fanPause) == nil { // a replica may be a moment behind
+		m, err = s.GetLastMsgForSubject(ctx, subject)
+	}
 	if err != nil {
 		return failed("%v", err)
 	}
@@ -255,7 +260,13 @@ func (d Deployment) permissions(ctx context.Context) (Level, string) {
 	if forged {
 		wrong = append(wrong, "invent live events (publish on "+fan+")")
 	}
-	if _, err := d.Edge.RequestWithContext(ctx, streams.AbsentStreamDelete, nil); err == nil {
+	// What is refused is not answered. That the hub answers an edge at all, the question before it says.
+	if _, err := d.Edge.RequestWithContext(ctx, streams.HubInfoSubject(), nil); err != nil {
+		return failed("the hub does not answer through the leaf: %v", err)
+	}
+	asking, cancel := context.WithTimeout(ctx, gather)
+	defer cancel()
+	if _, err := d.Edge.RequestWithContext(asking, streams.AbsentStreamDelete, nil); err == nil {
 		wrong = append(wrong, "delete streams of the hub")
 	} else if ctx.Err() != nil {
 		return failed("the leaf did not answer: %v", err)
