@@ -5,8 +5,11 @@ import (
 	"strings"
 
 	"github.com/canopychat/canopy/ops/app"
+	"github.com/canopychat/canopy/ops/check"
 	"github.com/canopychat/canopy/ops/config"
 	"github.com/canopychat/canopy/ops/operator"
+	"github.com/canopychat/canopy/ops/status"
+	"github.com/canopychat/canopy/ops/workbench"
 )
 
 const description = `Team messaging on NATS JetStream.
@@ -24,15 +27,15 @@ type grammar struct {
 	Edge      edgeCmd               `cmd:"" help:"Run what serves people's sockets."`
 	API       apiCmd                `cmd:"" name:"api" help:"Run REST, the directory and history."`
 	Persist   persistCmd            `cmd:"" help:"Run what fills the history store from the log."`
-	Local     localCmd              `cmd:"" help:"Run a whole deployment of many processes on this machine."`
-	Status    statusCmd             `cmd:"" help:"Show streams, consumers and processes, and what to look at."`
-	Check     checkCmd              `cmd:"" help:"Look at a deployment before traffic: quorum, streams, schemas, clocks, permissions."`
+	Local     workbench.LocalCmd    `cmd:"" help:"Run a whole deployment of many processes on this machine."`
+	Status    status.Cmd            `cmd:"" help:"Show streams, consumers and processes, and what to look at."`
+	Check     check.Cmd             `cmd:"" help:"Look at a deployment before traffic: quorum, streams, schemas, clocks, permissions."`
 	Streams   streamsCmd            `cmd:"" help:"Compare the hub's streams with what they should be."`
 	Seed      seedCmd               `cmd:"" help:"Fill a running deployment with people and talk."`
 	User      operator.UserCmd      `cmd:"" help:"List, make, close and open accounts."`
 	Workspace operator.WorkspaceCmd `cmd:"" help:"List and change workspaces and who belongs to them."`
 	Token     operator.TokenCmd     `cmd:"" help:"Make tokens, and the keys that sign them."`
-	Engines   enginesCmd            `cmd:"" help:"Run Cassandra, PostgreSQL and a hub cluster on this machine."`
+	Engines   workbench.EnginesCmd  `cmd:"" help:"Run Cassandra, PostgreSQL and a hub cluster on this machine."`
 	Version   versionCmd            `cmd:"" help:"Say which build this is."`
 }
 

@@ -7,10 +7,8 @@ import (
 	"github.com/canopychat/canopy/ops/app"
 	"github.com/canopychat/canopy/ops/app/stores"
 	"github.com/canopychat/canopy/ops/config"
-	"github.com/canopychat/canopy/ops/operator"
 	"github.com/canopychat/canopy/ops/replay"
 	"github.com/canopychat/canopy/services/persist"
-	"github.com/canopychat/canopy/streams/bus"
 )
 
 type persistCmd struct {
@@ -36,11 +34,8 @@ func (c persistRunCmd) Run(s *session) error {
 func (s *session) replay() *replay.Session {
 	return &replay.Session{
 		Context: s.ctx, Stdout: s.Stdout, Stderr: s.Stderr, Program: s.program(), Quote: shellQuote, Progress: newProgress(s.Stderr),
-		Reach: func(w operator.Where) (*bus.Conn, config.Config, error) {
-			conn, _, cfg, err := target{w}.reach(s)
-			return conn, cfg, err
-		},
-		Open: func(ctx context.Context, cfg config.Config) (persist.ReplayStore, func() error, error) {
+		Reach: s.reach,
+		Open: func(ctx context.Context, cfg config.Config) (persist.Store, func() error, error) {
 			return stores.Messages(ctx, cfg, slog.New(slog.DiscardHandler))
 		},
 	}

@@ -1,4 +1,4 @@
-package cli
+package workbench
 
 import (
 	"cmp"
@@ -18,11 +18,13 @@ import (
 	"github.com/canopychat/canopy/ops/local"
 )
 
-type localCmd struct {
-	Up localUpCmd `cmd:"" help:"Start it, and stop it with Ctrl-C."`
+// LocalCmd is canopy local.
+type LocalCmd struct {
+	Up LocalUpCmd `cmd:"" help:"Start it, and stop it with Ctrl-C."`
 }
 
-type localUpCmd struct {
+// LocalUpCmd is canopy local up.
+type LocalUpCmd struct {
 	Dir       string   `default:"./canopy-local" placeholder:"DIR" help:"Folder of everything: settings, data, logs (default ./canopy-local)."`
 	Regions   []string `default:"eu,us" placeholder:"NAME" help:"Regions, each with a leaf node and gateways (default eu,us)."`
 	Gateways  int      `default:"2" placeholder:"N" help:"Gateways of each region (default 2)."`
@@ -33,7 +35,7 @@ type localUpCmd struct {
 }
 
 // Help is shown by canopy local up --help.
-func (localUpCmd) Help() string {
+func (LocalUpCmd) Help() string {
 	return `Three hub nodes, in each region a leaf node and gateways, REST and persisters: each a process of its own on this machine, from the configuration files that production has. When all is ready it shows what runs where and how to look inside; deployment.json in the folder says the same to scripts. A process that ends by itself, as by kill -9, is started again. Without --cassandra and --postgres, messages and accounts are in SQLite files. Ctrl-C stops everything; the next start goes on with what is there.`
 }
 
@@ -44,7 +46,8 @@ const (
 	localLast      = "bob"
 )
 
-func (c localUpCmd) Run(s *session) error {
+// Run is of kong.
+func (c LocalUpCmd) Run(s *Session) error {
 	program, err := os.Executable()
 	if err != nil {
 		return fmt.Errorf("which program is this: %w", err)
@@ -54,7 +57,7 @@ func (c localUpCmd) Run(s *session) error {
 		Say: oneAtATime(s.steps()),
 	}
 	if !c.Engines {
-		return c.up(s.ctx, s, o)
+		return c.up(s.Context, s, o)
 	}
 	if len(c.Cassandra) > 0 || c.Postgres != "" {
 		return config.Problemf("--with-engines starts a Cassandra and a PostgreSQL: leave --cassandra and --postgres out")
@@ -65,8 +68,8 @@ func (c localUpCmd) Run(s *session) error {
 // localNetwork is where the ring of --with-engines listens: not where another one would.
 const localNetwork = "127.0.71"
 
-func (c localUpCmd) upWithEngines(s *session, o local.Options) error {
-	e, err := engines.Start(s.ctx, engines.Options{Dir: filepath.Join(c.Dir, "engines"), Cassandra: 1, Postgres: true, Network: localNetwork, Say: o.Say})
+func (c LocalUpCmd) upWithEngines(s *Session, o local.Options) error {
+	e, err := engines.Start(s.Context, engines.Options{Dir: filepath.Join(c.Dir, "engines"), Cassandra: 1, Postgres: true, Network: localNetwork, Say: o.Say})
 	if err != nil {
 		return err
 	}
@@ -75,7 +78,7 @@ func (c localUpCmd) upWithEngines(s *session, o local.Options) error {
 		o.Cassandra = append(o.Cassandra, net.JoinHostPort(n.Host, strconv.Itoa(n.Port)))
 	}
 	o.Postgres = at.Postgres.DSN
-	ctx, cancel := context.WithCancel(s.ctx)
+	ctx, cancel := context.WithCancel(s.Context)
 	var watching sync.WaitGroup
 	var failed error
 	watching.Go(func() {
@@ -92,7 +95,7 @@ func (c localUpCmd) upWithEngines(s *session, o local.Options) error {
 }
 
 // up starts the deployment and stays until ctx ends.
-func (localUpCmd) up(ctx context.Context, s *session, o local.Options) (err error) {
+func (LocalUpCmd) up(ctx context.Context, s *Session, o local.Options) (err error) {
 	d, err := local.Start(ctx, o)
 	if err != nil {
 		return err
@@ -123,7 +126,7 @@ func oneAtATime(say func(string)) func(string) {
 }
 
 // localText is what runs where, and how to look inside.
-func localText(s *session, d *local.Deployment) string {
+func localText(s *Session, d *local.Deployment) string {
 	var text strings.Builder
 	f := d.File()
 	fmt.Fprintf(&text, "\nCanopy serves, in %d processes\n\n", len(f.Processes))
@@ -145,15 +148,15 @@ func localText(s *session, d *local.Deployment) string {
 	text.WriteString("\nTalk, from one region to the other:\n\n")
 	for i, l := range f.Logins {
 		region := f.Regions[min(i, len(f.Regions)-1)]
-		fmt.Fprintf(&text, "  CANOPY_PASSWORD=%s %s chat --url %s --as %s\n", l.Password, s.program(), region.URL, l.Login)
+		fmt.Fprintf(&text, "  CANOPY_PASSWORD=%s %s chat --url %s --as %s\n", l.Password, s.Program, region.URL, l.Login)
 	}
-	at := " --config " + shellQuote(filepath.Join(d.Dir, local.ConfigName))
+	at := " --config " + s.Quote(filepath.Join(d.Dir, local.ConfigName))
 	text.WriteString("\nLook inside:\n\n")
-	fmt.Fprintf(&text, "  %s status --watch%s\n", s.program(), at)
-	fmt.Fprintf(&text, "  %s check%s --edge %s\n", s.program(), at, shellQuote(f.Leaves[f.Regions[0].Region]))
-	fmt.Fprintf(&text, "  nats -s %s stream report\n", shellQuote(f.Hub))
-	fmt.Fprintf(&text, "  nats -s %s sub 'chat.>'\n", shellQuote(f.Hub))
-	fmt.Fprintf(&text, "  nats -s %s server report jetstream\n", shellQuote(f.System))
+	fmt.Fprintf(&text, "  %s status --watch%s\n", s.Program, at)
+	fmt.Fprintf(&text, "  %s check%s --edge %s\n", s.Program, at, s.Quote(f.Leaves[f.Regions[0].Region]))
+	fmt.Fprintf(&text, "  nats -s %s stream report\n", s.Quote(f.Hub))
+	fmt.Fprintf(&text, "  nats -s %s sub 'chat.>'\n", s.Quote(f.Hub))
+	fmt.Fprintf(&text, "  nats -s %s server report jetstream\n", s.Quote(f.System))
 	text.WriteString("\nTry it: kill -9 any of them. It is started again, and people go on where they were.\nCtrl-C stops all; the next start goes on with everything there.\n")
 	return text.String()
 }

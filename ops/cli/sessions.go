@@ -1,0 +1,44 @@
+package cli
+
+import (
+	"log/slog"
+
+	"github.com/canopychat/canopy/ops/app"
+	"github.com/canopychat/canopy/ops/app/stores"
+	"github.com/canopychat/canopy/ops/check"
+	"github.com/canopychat/canopy/ops/config"
+	"github.com/canopychat/canopy/ops/operator"
+	"github.com/canopychat/canopy/ops/status"
+	"github.com/canopychat/canopy/ops/workbench"
+	"github.com/canopychat/canopy/streams/bus"
+)
+
+// status is the session as canopy status knows it.
+func (s *session) status() *status.Session {
+	terminal := isTerminal(s.Stdout)
+	return &status.Session{
+		Context: s.ctx, Stdout: s.Stdout, Stderr: s.Stderr, Terminal: terminal, Color: terminal && s.env("NO_COLOR") == "", Reach: s.reach,
+	}
+}
+
+// check is the session as canopy check knows it.
+func (s *session) check() *check.Session {
+	return &check.Session{
+		Context: s.ctx, Stdout: s.Stdout, Env: s.env, Version: app.Version(),
+		Reach: s.reach,
+		Schemas: func(cfg config.Config) map[string]check.SchemaOf {
+			return stores.Schemas(cfg, slog.New(slog.DiscardHandler)) // what fails is a finding
+		},
+	}
+}
+
+// reach is for commands of other packages.
+func (s *session) reach(w operator.Where) (*bus.Conn, config.Config, error) {
+	conn, _, cfg, err := target{w}.reach(s)
+	return conn, cfg, err
+}
+
+// workbench is the session as canopy engines and canopy local know it.
+func (s *session) workbench() *workbench.Session {
+	return &workbench.Session{Context: s.ctx, Stdout: s.Stdout, Stderr: s.Stderr, Program: s.program(), Quote: shellQuote}
+}
