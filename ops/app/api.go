@@ -3,14 +3,13 @@ package app
 import (
 	"context"
 
+	"github.com/canopychat/canopy/ops/app/adapt"
 	"github.com/canopychat/canopy/ops/config"
 	"github.com/canopychat/canopy/ops/ctl"
 	"github.com/canopychat/canopy/ops/gate"
 	"github.com/canopychat/canopy/ops/obs"
 	"github.com/canopychat/canopy/ops/remote"
-	"github.com/canopychat/canopy/schemas/chat"
 	schema "github.com/canopychat/canopy/schemas/rpc"
-	"github.com/canopychat/canopy/schemas/token"
 	"github.com/canopychat/canopy/services/accounts"
 	"github.com/canopychat/canopy/services/api"
 	"github.com/canopychat/canopy/services/auth"
@@ -135,9 +134,9 @@ func (a *App) startREST(context.Context) error {
 		return err
 	}
 	cfg := api.Config{
-		SignIns: countedSignIns{r.sessions, a.metrics}, Sessions: r.sessions, Tokens: r.verifier,
+		SignIns: adapt.SignIns{Sessions: r.sessions, Metrics: a.metrics}, Sessions: r.sessions, Tokens: r.verifier,
 		Accounts: r.directory, Founding: r.accounts, Workspaces: r.directory,
-		Roles: roles{r.directory, r.accounts}, Invites: r.accounts, Channels: r.directory, Joining: r.directory, Editing: r.directory,
+		Roles: adapt.Roles{Service: r.directory, Accounts: r.accounts}, Invites: r.accounts, Channels: r.directory, Joining: r.directory, Editing: r.directory,
 		People: r.directory, Directs: r.directory, Reads: r.directory, History: r.reader, Gateways: live,
 		Log: obs.NewSubmitter(r.ingest, a.metrics, a.tracer), SetupCode: code, Idempotency: r.store, Proxies: proxies,
 		Tracer: a.tracer, Request: a.metrics.Request, Refused: a.metrics.Refusals("rest"), Logger: a.log.With("component", "api"),
@@ -155,7 +154,7 @@ func (a *App) startREST(context.Context) error {
 // serveQuestions answers what other processes and operators ask over NATS.
 func (a *App) serveQuestions(context.Context) error {
 	r := a.api
-	admin := accounts.NewAdmin(r.accounts, operatorTokens{r.sessions, r.store}, r.signer)
+	admin := accounts.NewAdmin(r.accounts, adapt.Tokens{Sessions: r.sessions, Users: r.store}, r.signer)
 	a.serveRPC(rpc.Service{Name: streams.ServiceDirectory, Version: streams.DirectoryVersion, Methods: map[streams.Method]rpc.Handler{
 		streams.DirectorySession: rpc.Answer(r.directory.Session),
 		streams.DirectoryImport:  rpc.Answer(admin.Import),
@@ -176,44 +175,4 @@ func (a *App) serveQuestions(context.Context) error {
 		streams.AdminToken: rpc.Answer(admin.Token), streams.AdminKeys: rpc.Answer(admin.Keys),
 	}})
 	return nil
-}
-
-// countedSignIns counts how logins end.
-type countedSignIns struct {
-	*auth.Sessions
-	metrics *obs.Metrics
-}
-
-// Login is api.SignIns.
-func (c countedSignIns) Login(ctx context.Context, login, password string, d store.Device) (store.SignedIn, error) {
-	in, err := c.Sessions.Login(ctx, login, password, d)
-	c.metrics.LoginAttempt(err)
-	return in, err
-}
-
-// roles is all that changes what people are: the rules of workspaces and channels, and those of accounts.
-type roles struct {
-	*directory.Service
-	accounts *accounts.Service
-}
-
-// SetDeactivated is api.Roles.
-func (r roles) SetDeactivated(ctx context.Context, by chat.UserID, ws chat.WorkspaceID, d store.Deactivation) (chat.User, error) {
-	return r.accounts.SetDeactivated(ctx, by, ws, d)
-}
-
-// operatorTokens makes tokens for operators: each is a sign-in that can be listed and revoked.
-type operatorTokens struct {
-	sessions *auth.Sessions
-	users    store.Directory
-}
-
-// Issue is accounts.Tokens.
-func (o operatorTokens) Issue(ctx context.Context, user chat.UserID) (token.Issued, error) {
-	account, err := o.users.User(ctx, user)
-	if err != nil {
-		return token.Issued{}, err
-	}
-	in, err := o.sessions.Begin(ctx, account, store.Device{Name: "canopy token"})
-	return in.Issued, err
 }

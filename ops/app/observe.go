@@ -42,8 +42,7 @@ func (a *App) sources() obs.Sources {
 		InFlight:  a.inFlight,
 	}
 	if a.gateway != nil {
-		s.Gateway = func() obs.Gateway { return figures.Gateway(a.gateway) }
-		s.Feeds, s.FanDrops = a.feedFigures, a.leafConn.FanDrops
+		s.Gateway, s.Feeds, s.FanDrops = a.gatewayFigures, a.feedFigures, a.leafConn.FanDrops
 	}
 	if a.consumers != nil {
 		s.Persist = func(ctx context.Context) ([]obs.PersistShard, error) {
@@ -97,6 +96,14 @@ const maxOwed = 1000
 func (a *App) owed(ctx context.Context) (int, error) {
 	rows, err := a.directory.Unpublished(ctx, maxOwed)
 	return len(rows), err
+}
+
+func (a *App) gatewayFigures() obs.Gateway {
+	g := a.gateway.Counters()
+	return obs.Gateway{
+		Sessions: a.gateway.Sockets(), Behind: int(g.BehindNow.Load()), Opened: g.Opened.Load(), Closed: g.Closed(), Refused: g.Refused.All(),
+		Delivered: g.Delivered.Load(), FellBack: g.Behind.Load(), Pages: g.Pages.Load(), Resyncs: g.Resyncs.Load(), Sends: g.SendsTaken.Load(),
+	}
 }
 
 func (a *App) feedFigures() obs.Feeds { return obs.Feeds(a.edge.feeds.Counts()) }

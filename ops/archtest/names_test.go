@@ -16,6 +16,7 @@ var natsName = regexp.MustCompile(`(^|[\s'"/])(chat|fan|rpc|eph|dlq|delivery|out
 // May spell a name of NATS, though not in streams.
 var spellsNames = []struct{ in, text, why string }{
 	{"ops/cli", "chat.", "the copy-paste lines for the nats command that `up` prints"},
+	{"ops/workbench", "chat.", "the same, that `local up` prints"},
 }
 
 // streams is the only package that spells a subject, a stream or a header, so no id gets into one unchecked. Tests
