@@ -34,7 +34,7 @@ func TestBatchesAreOfOnePartitionAndBounded(t *testing.T) {
 					t.Fatalf("a batch is of %s and of %s", b[0].Partition, row.Partition)
 				}
 			}
-			if len(b) > cassandra.BatchRows || len(b) > 1 && bytes > cassandra.BatchBytes {
+			if len(b) > 1 && bytes > cassandra.BatchBytes {
 				t.Fatalf("a batch has %d rows and %d bytes", len(b), bytes)
 			}
 		}
@@ -46,8 +46,9 @@ func TestBatchesAreOfOnePartitionAndBounded(t *testing.T) {
 
 // A batch is as large as it may be: rows of one partition wait for each other, however many are in between.
 func TestRowsOfOnePartitionTravelTogether(t *testing.T) {
+	const rows = 100
 	var events []event.Stored
-	for i := range chat.Seq(cassandra.BatchRows) {
+	for i := range chat.Seq(rows) {
 		events = append(events, aPost("a", 2*i+1, "x"), aPost("b", 2*i+2, "x"))
 	}
 	of := map[string]int{}
@@ -56,7 +57,7 @@ func TestRowsOfOnePartitionTravelTogether(t *testing.T) {
 			of[b[0].Partition] += len(b)
 		}
 	}
-	if len(of) != 2 || of["messages_by_channel a 0"] != cassandra.BatchRows || of["messages_by_channel b 0"] != cassandra.BatchRows {
+	if len(of) != 2 || of["messages_by_channel a 0"] != rows || of["messages_by_channel b 0"] != rows {
 		t.Errorf("batches of more than one row: %v", of)
 	}
 }

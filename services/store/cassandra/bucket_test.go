@@ -381,15 +381,17 @@ func TestARaiseWhoseAnswerIsLostIsFound(t *testing.T) {
 	readsAll(t, m, channel, all)
 }
 
-// An event may name what is not there. It decides nothing about what comes.
-func TestAnEventAboutAMessageFarAheadLeavesNoTrace(t *testing.T) {
+// An event may name what is not there: it is not below the event in the log. It decides nothing about what comes.
+func TestAnEventAboutWhatIsNotBelowItLeavesNoTrace(t *testing.T) {
 	t.Parallel()
 	m, channel := apart(t, tiny), newChannel()
 	all := posts(channel, 1, 1, 40)
-	for _, kind := range []event.Kind{event.PinAdded, event.MessageDeleted, event.ReactionAdded} {
-		e := about(aPost(channel, chat.MaxSeq, ""), 1, kind)
-		e.Emoji = "👍"
-		ok(t, m.Apply(t.Context(), []event.Stored{e}))
+	for _, seq := range []chat.Seq{1, 2, 40, chat.MaxSeq} {
+		for _, kind := range []event.Kind{event.PinAdded, event.MessageDeleted, event.ReactionAdded} {
+			e := about(aPost(channel, seq, ""), 1, kind)
+			e.Emoji = "👍"
+			ok(t, m.Apply(t.Context(), []event.Stored{e}))
+		}
 	}
 	if n := m.Counts(); n.Raises != 0 || n.Rows != 0 {
 		t.Errorf("%+v", n)

@@ -2,6 +2,7 @@ package cassandra_test
 
 import (
 	"context"
+	"encoding/binary"
 	"fmt"
 	"os"
 	"strings"
@@ -132,6 +133,15 @@ func aPost(channel chat.ChannelID, seq chat.Seq, body string) event.Stored {
 			ClientMsgID: chat.ClientMsgID(fmt.Sprintf("%s-%d", channel, seq)), Body: body},
 		WorkspaceID: "acme", Seq: seq, At: dawn.Add(time.Duration(seq) * time.Second),
 	}
+}
+
+// madeAt is an id as clients make them, a UUIDv7.
+func madeAt(at time.Time) chat.ClientMsgID {
+	id := uuid.Must(uuid.NewV7())
+	var ms [8]byte
+	binary.BigEndian.PutUint64(ms[:], uint64(at.UnixMilli())<<16)
+	copy(id[:6], ms[:])
+	return chat.ClientMsgID(id.String())
 }
 
 func about(post event.Stored, seq chat.Seq, kind event.Kind) event.Stored {

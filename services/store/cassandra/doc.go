@@ -12,6 +12,9 @@
 // knowledge may be old sees in the newest bucket that it knows whether there is another (next_bucket), because that is written
 // before the other's first row.
 //
+// A send is found by its key alone. Its partition is made of the time in its id, so that posts which are stored together are
+// written together, or of a hash where that time cannot be believed (slotOf); a look-up asks for both.
+//
 // Any process may die between any two lines: a ceiling that nobody uses costs nothing, a bucket whose predecessor does not
 // tell of it is linked by whoever uses it first, and Apply can be called again.
 //

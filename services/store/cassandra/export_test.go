@@ -43,8 +43,15 @@ func (c *cache) Learn(channel chat.ChannelID, begins ...chat.Seq) {
 }
 func (c *cache) Of(channel chat.ChannelID) []chat.Seq { return c.of(channel).begins }
 
+// SlotOf is where a post's send is written, and SlotsOf is where it is looked for.
+var (
+	SlotOf  = slotOf
+	SlotsOf = slotsOf
+)
+
 const (
-	BatchRows       = batchRows
+	SlotStep        = slotStep
+	SlotReach       = slotReach
 	BatchBytes      = batchBytes
 	RaisesPerBucket = raisesPerBucket
 	MaxStep         = maxStep

@@ -25,7 +25,6 @@ const (
 	readNewer = columns + `AND seq >= ? AND seq <= ? ORDER BY seq ASC LIMIT ?`
 	readSeqs  = columns + `AND seq IN ?`
 
-	readSend     = `SELECT version, channel_id FROM sends_by_client_id WHERE workspace_id = ? AND sender_id = ? AND client_msg_id = ?`
 	readProgress = `SELECT seq FROM progress WHERE shard = ?`
 	noteProgress = `UPDATE progress USING TIMESTAMP ? SET seq = ? WHERE shard = ?`
 )
@@ -151,25 +150,6 @@ func (m *Messages) messages(ctx context.Context, channel chat.ChannelID, seqs []
 	}
 	slices.SortFunc(found, func(a, b chat.Message) int { return cmp.Compare(b.Seq, a.Seq) })
 	return found, nil
-}
-
-// Send implements store.Messages.
-func (m *Messages) Send(ctx context.Context, key store.SendKey) (store.SendPlace, error) {
-	found, err := query(ctx, m.db, ring.Read{Statement: readSend,
-		Args: []any{string(key.WorkspaceID), string(key.SenderID), string(key.ClientMsgID)}},
-		func(r ring.Row) (store.SendPlace, error) {
-			var version int64
-			var channel string
-			err := r.Scan(&version, &channel)
-			return store.SendPlace{ChannelID: chat.ChannelID(channel), Seq: chat.Version(version).Seq(), Epoch: epochOf(version)}, err
-		})
-	if err != nil {
-		return store.SendPlace{}, fmt.Errorf("look a send up: %w", err)
-	}
-	if len(found) == 0 {
-		return store.SendPlace{}, fault.New(fault.NotFound, "There is no such send.")
-	}
-	return found[0], nil
 }
 
 // Progress implements store.Messages.

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/canopychat/canopy/schemas/fault"
 )
@@ -51,8 +52,11 @@ func Failed(err error, op, what string, meaning func(error) Trouble) error {
 	return cause
 }
 
+// comeBack is when it is worth trying again: a database that was started anew is there after some seconds.
+const comeBack = 2 * time.Second
+
 func unavailable(cause error) error {
-	return fault.Wrap(fault.Unavailable, cause, "The database does not answer.")
+	return fault.Wrap(fault.Unavailable, cause, "The database does not answer.").After(comeBack)
 }
 
 // NewerSchemaError says that the tables were made by a newer version of Canopy, which this one must not touch.

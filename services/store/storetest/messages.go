@@ -31,6 +31,8 @@ func RunMessages(t *testing.T, open func(t *testing.T) store.Messages) {
 		{"PinsFollowTheirLatestEvent", pins},
 		{"PinsAreBounded", manyPins},
 		{"FirstSendWins", firstSendWins},
+		{"SendsOfAnyIDAreFound", sendsOfAnyID},
+		{"FirstSendWinsHoweverMuchLaterTheNext", sendsFarApart},
 		{"OtherKindsLeaveNoRow", otherKinds},
 		{"NothingBeforeThePost", nothingBeforeThePost},
 		{"AnyTextComesBackAsItWas", anyText},

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/gocql/gocql"
@@ -80,8 +81,20 @@ func reasonOfCode(code int) Reason {
 
 // isBroken reports whether err is of a connection that broke, in the words of what reads from it.
 func isBroken(err error) bool {
-	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) ||
-		errors.Is(err, os.ErrDeadlineExceeded)
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) || errors.Is(err, os.ErrDeadlineExceeded) {
+		return true
+	}
+	text := err.Error()
+	return slices.ContainsFunc(brokenWords, func(words string) bool { return strings.Contains(text, words) })
+}
+
+// brokenWords are of the driver, where it has no error to compare with: what every question on a connection is answered
+// by that the driver gives up, because the node does not answer its heartbeat or breaks off in the middle of an answer.
+var brokenWords = []string{
+	"gocql: heartbeat failed",
+	"unable to read frame body: ",
+	"error whilst trying to discard frame with invalid length: ",
+	"gocql: unable to fetch prepared info: no connection available",
 }
 
 // isAbsent reports whether a node says that a statement of ours is invalid. They are not; so what it is about, a
