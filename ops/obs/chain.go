@@ -37,6 +37,7 @@ func (s *Submitter) Submit(ctx context.Context, c event.Change) (event.Receipt, 
 // Store is what the persister writes to, as it declares it.
 type Store interface {
 	Apply(ctx context.Context, events []event.Stored) error
+	Progress(ctx context.Context, shard int) (chat.Seq, error)
 	NoteProgress(ctx context.Context, shard int, seq chat.Seq) error
 }
 

@@ -40,6 +40,8 @@ func (s *shelf) Apply(_ context.Context, events []event.Stored) error {
 	return s.err
 }
 
+func (s *shelf) Progress(context.Context, int) (chat.Seq, error) { return s.noted, s.err }
+
 func (s *shelf) NoteProgress(_ context.Context, _ int, seq chat.Seq) error {
 	s.noted = seq
 	return s.err

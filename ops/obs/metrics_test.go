@@ -37,7 +37,10 @@ func everything() obs.Sources {
 			return []obs.PersistShard{{Shard: 0, Lag: 51, Pulling: true}, {Shard: 1, Lag: 52, Held: 53 * time.Second}}, nil
 		},
 		Persisted: func() obs.Persisted {
-			return obs.Persisted{Batches: 54, Events: 55, Outcomes: map[string]uint64{"parked": 56}, Last: map[int]uint64{3: 57}}
+			return obs.Persisted{
+				Batches: 54, Events: 55, Outcomes: map[string]uint64{"parked": 56}, Last: map[int]uint64{3: 57},
+				Healed: 58, Healing: map[int]uint64{3: 59}, Lost: map[int]uint64{3: 60},
+			}
 		},
 	}
 }
@@ -82,6 +85,9 @@ func TestComponentsAreReadAtTheScrape(t *testing.T) {
 		{55, "canopy_persist_events_total", nil},
 		{56, "canopy_persist_outcomes_total", []string{"outcome", "parked"}},
 		{57, "canopy_persist_last_seq", []string{"shard", "3"}},
+		{58, "canopy_persist_healed_events_total", nil},
+		{59, "canopy_persist_healing_events", []string{"shard", "3"}},
+		{60, "canopy_persist_lost_events_total", []string{"shard", "3"}},
 		{1, "canopy_ready", []string{"check", "hub"}},
 		{0, "canopy_ready", []string{"check", "store"}},
 	} {
@@ -195,7 +201,7 @@ func TestOurNames(t *testing.T) {
 	pushOne(m)
 	shape := regexp.MustCompile(`^canopy_[a-z]+(_[a-z]+)*$`)
 	gauges := []string{"canopy_sessions", "canopy_sessions_behind", "canopy_publishes_in_flight", "canopy_outbox_owed",
-		"canopy_persist_lag_events", "canopy_persist_pulling", "canopy_persist_last_seq", "canopy_ready"}
+		"canopy_persist_lag_events", "canopy_persist_pulling", "canopy_persist_last_seq", "canopy_persist_healing_events", "canopy_ready"}
 	own := 0
 	for name := range scrape(t, m) {
 		if !strings.HasPrefix(name, "canopy_") {

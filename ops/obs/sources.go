@@ -60,6 +60,9 @@ type Persisted struct {
 	Events   uint64            // that the store took
 	Outcomes map[string]uint64 // what else became of events and batches, by name
 	Last     map[int]uint64    // the highest seq that the store took here, by shard
+	Healed   uint64            // events that were written again because the store was behind the consumer
+	Healing  map[int]uint64    // positions of the log that are still to be written again, by shard
+	Lost     map[int]uint64    // positions that the log forgot before the store had them, by shard
 }
 
 // figure is a metric that is read, not kept.
@@ -106,6 +109,9 @@ var (
 	lastSeq   = gauge("canopy_persist_last_seq", "The highest seq of a shard that this process wrote to the message store.", "shard")
 	batches   = counter("canopy_persist_batches_total", "Batches of events that the message store took.")
 	persisted = counter("canopy_persist_events_total", "Events that the message store took; what was delivered again counts again.")
+	healed    = counter("canopy_persist_healed_events_total", "Events that were written again because the message store was behind what the log had handed out.")
+	healing   = gauge("canopy_persist_healing_events", "Positions of a shard's stream that are still to be written again. Until then history says less than it has.", "shard")
+	lost      = counter("canopy_persist_lost_events_total", "Positions of a shard's stream that the log forgot before the message store had them.", "shard")
 	outcomes  = counter("canopy_persist_outcomes_total", "Events that were parked, retried or kept, and times that a batch was held because the message store did not take it.", "outcome")
 
 	ready = gauge("canopy_ready", "1 when a check of readiness passed.", "check")
@@ -188,8 +194,11 @@ func (out sink) persisted(p Persisted) {
 	out.put(batches, float64(p.Batches))
 	out.put(persisted, float64(p.Events))
 	out.by(outcomes, p.Outcomes)
-	for shard, seq := range p.Last {
-		out.put(lastSeq, float64(seq), strconv.Itoa(shard))
+	out.put(healed, float64(p.Healed))
+	for f, byShard := range map[*figure]map[int]uint64{&lastSeq: p.Last, &healing: p.Healing, &lost: p.Lost} {
+		for shard, n := range byShard {
+			out.put(*f, float64(n), strconv.Itoa(shard))
+		}
 	}
 }
 

@@ -28,7 +28,7 @@ type Session struct {
 	// Reach connects to the deployment and reads its settings. The caller closes the connection.
 	Reach func(operator.Where) (*bus.Conn, config.Config, error)
 	// Open opens the message store of the settings. The caller closes it.
-	Open func(context.Context, config.Config) (store persist.ReplayStore, closes func() error, err error)
+	Open func(context.Context, config.Config) (store persist.Store, closes func() error, err error)
 }
 
 // Cmd is canopy persist replay.

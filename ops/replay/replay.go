@@ -43,7 +43,7 @@ func ParseStart(text string, now time.Time) (Start, error) {
 // Query says which events of which logs to write into which store again.
 type Query struct {
 	Log       persist.ReplayLog
-	Store     persist.ReplayStore
+	Store     persist.Store
 	Start     Start
 	Shards    []streams.Shard
 	To        chat.Seq // 0: the end of each log

@@ -36,7 +36,7 @@ type desk struct {
 	cluster *streamstest.Cluster
 	data    string
 	store   *sqlite.Messages
-	kept    persist.ReplayStore // what the command writes to
+	kept    persist.Store // what the command writes to
 	bar     counting
 	out     bytes.Buffer
 	problem bytes.Buffer
@@ -93,7 +93,7 @@ func (d *desk) run(c replay.Cmd) error {
 			cfg.Data = w.Data
 			return conn, cfg, err
 		},
-		Open: func(context.Context, config.Config) (persist.ReplayStore, func() error, error) {
+		Open: func(context.Context, config.Config) (persist.Store, func() error, error) {
 			return d.kept, func() error { return nil }, nil
 		},
 	})
@@ -125,7 +125,7 @@ func TestAllShardsAreWritten(t *testing.T) {
 
 // cutShort is a store whose command is interrupted at its second write.
 type cutShort struct {
-	persist.ReplayStore
+	persist.Store
 	stop func()
 	n    int
 }
@@ -135,14 +135,14 @@ func (c *cutShort) Apply(ctx context.Context, events []event.Stored) error {
 		c.stop()
 		return ctx.Err()
 	}
-	return c.ReplayStore.Apply(ctx, events)
+	return c.Store.Apply(ctx, events)
 }
 
 func TestAnInterruptedReplaySaysHowToGoOn(t *testing.T) {
 	d := open(t)
 	var stop func()
 	d.ctx, stop = context.WithCancel(t.Context())
-	d.kept = &cutShort{ReplayStore: d.store, stop: stop}
+	d.kept = &cutShort{Store: d.store, stop: stop}
 	if err := d.run(replay.Cmd{Shard: -1}); !errors.Is(err, context.Canceled) {
 		t.Fatal(err)
 	}

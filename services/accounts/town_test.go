@@ -137,7 +137,7 @@ func newEmpty(t *testing.T, change func(*accounts.Config)) *town {
 			t.Error(err)
 		}
 	})
-	w.dir, err = directory.New(directory.Config{Store: db, Shards: streams.Shards, Relay: relay})
+	w.dir, err = directory.New(directory.Config{Store: db, Shards: streams.Shards, Relay: relay, Settle: time.Minute}) // the machine may be busy
 	w.must(err)
 	cfg := accounts.Config{
 		Store: db, Directory: w.dir, Hasher: hasher{&w.hashed}, Mailer: w.mail, SignOuts: w.bell, PublicURL: "https://chat.example",

@@ -4,12 +4,10 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/canopychat/canopy/schemas/chat"
 	"github.com/canopychat/canopy/schemas/event"
 	"github.com/canopychat/canopy/schemas/fault"
-	"github.com/canopychat/canopy/services/directory"
 	"github.com/canopychat/canopy/services/store"
 )
 
@@ -129,8 +127,9 @@ func TestAProfileIsToldToEveryWorkspace(t *testing.T) {
 }
 
 func TestAChangeOfAChannelOrProfileIsKeptWhenTheLogDoesNotAnswer(t *testing.T) {
-	w := newTown(t, func(c *directory.Config) { c.Settle = 100 * time.Millisecond })
+	w := newTown(t, nil)
 	c := w.channel(alice, "plans", chat.ChannelPublic)
+	w.impatient()
 	w.log.setDown(w.ws.Shard, true)
 	both := topic("the end")
 	both.Archived = new(true)

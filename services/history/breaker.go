@@ -73,6 +73,14 @@ type patience struct {
 	breaker breaker
 }
 
+// probes reports whether the store is known to be down and somebody finds out whether it still is: nobody is to wait for
+// them, not even for the same page.
+func (p *patience) probes() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.breaker.probing
+}
+
 // ask lets f ask the store. The error is f's own, or Unavailable at once.
 func (p *patience) ask(ctx context.Context, f func(context.Context) error) error {
 	p.mu.Lock()

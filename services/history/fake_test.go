@@ -1,6 +1,7 @@
 package history_test
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -159,6 +160,7 @@ func newWorld(t *testing.T, cfg history.Config) *world {
 		}
 	})
 	w := &world{t: t, log: &memoryLog{}, store: &outage{Messages: m}, rand: rand.New(rand.NewPCG(1, 2))}
+	cfg.LogBudget, cfg.StoreBudget = cmp.Or(cfg.LogBudget, time.Minute), cmp.Or(cfg.StoreBudget, time.Minute) // the machine may be busy
 	cfg.Store, cfg.Log, cfg.Logger = w.store, w.log, slog.New(slog.DiscardHandler)
 	w.reader = history.New(cfg)
 	return w

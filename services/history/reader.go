@@ -81,7 +81,11 @@ func (r *Reader) Page(ctx context.Context, place store.ChannelPlace, q store.Pag
 		return store.Reading{}, err
 	}
 	key := pageKey{place, q}
-	ground, joined, err := r.pages.ask(ctx, key, func(ctx context.Context) (stored, error) { return r.storedPage(ctx, key) })
+	var ground stored
+	joined := false
+	if err = errKnownDown; !r.patience.probes() {
+		ground, joined, err = r.pages.ask(ctx, key, func(ctx context.Context) (stored, error) { return r.storedPage(ctx, key) })
+	}
 	var end tailEnd
 	if err == nil {
 		end = r.tailAfter(ctx, place, subject, ground.progress)

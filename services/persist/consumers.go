@@ -51,6 +51,11 @@ func (c *Consumers) Floor(ctx context.Context, shard streams.Shard) (chat.Seq, e
 	return consume.Floor(ctx, c.conn, streams.ChatStream(shard), streams.ConsumerPersist)
 }
 
+// Reached implements Source.
+func (c *Consumers) Reached(ctx context.Context, shard streams.Shard) (consume.Reach, error) {
+	return consume.Reached(ctx, c.conn, streams.ChatStream(shard), streams.ConsumerPersist)
+}
+
 // States says what the consumer of each shard does that was started, for readiness.
 func (c *Consumers) States() map[streams.Shard]consume.State {
 	c.mu.Lock()

@@ -1,6 +1,7 @@
 package persist
 
 import (
+	"maps"
 	"sync"
 	"time"
 
@@ -18,7 +19,10 @@ type Counts struct {
 	Retried uint64                     // that the store refused alone, and that come again
 	Kept    uint64                     // times that a delete waited because its texts could not be erased yet
 	Held    uint64                     // times that a batch was held because the store did not take it
+	Healed  uint64                     // that were written again because the store was behind the consumer
 	Last    map[streams.Shard]chat.Seq // the highest seq of each shard that the store took here
+	Healing map[streams.Shard]uint64   // positions of the log that are to be written again; a shard without any is not in it
+	Lost    map[streams.Shard]uint64   // positions that the log forgot before the store had them
 }
 
 // counters are Counts as they grow.
@@ -33,11 +37,39 @@ func (p *Persister) Counts() Counts {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	now := c.now
-	now.Last = make(map[streams.Shard]chat.Seq, len(c.now.Last))
-	for shard, seq := range c.now.Last {
-		now.Last[shard] = seq
-	}
+	now.Last, now.Healing, now.Lost = maps.Clone(c.now.Last), maps.Clone(c.now.Healing), maps.Clone(c.now.Lost)
 	return now
+}
+
+// noteHealing says how much of a shard is still to be written again.
+func (c *counters) noteHealing(shard streams.Shard, left uint64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if left == 0 {
+		delete(c.now.Healing, shard)
+		return
+	}
+	if c.now.Healing == nil {
+		c.now.Healing = map[streams.Shard]uint64{}
+	}
+	c.now.Healing[shard] = left
+}
+
+// noteHealed counts events that were written again.
+func (c *counters) noteHealed(events int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now.Healed += uint64(events)
+}
+
+// noteLost counts what the store will never have.
+func (c *counters) noteLost(shard streams.Shard, n uint64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.now.Lost == nil {
+		c.now.Lost = map[streams.Shard]uint64{}
+	}
+	c.now.Lost[shard] += n
 }
 
 // noteHeld counts a batch that the store did not take.

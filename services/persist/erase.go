@@ -29,9 +29,6 @@ const eraseAgain = 250 * time.Millisecond
 // Deletes wait for what comes before them, and nothing waits for a delete but later deletes. So they come through one
 // after the other, also when each of them keeps the floor of the consumer below the next one's texts.
 func (p *Persister) eraseDeleted(ctx context.Context, a attempt) {
-	if p.bodies == nil {
-		return
-	}
 	for i := range a.events {
 		e, outcome := &a.events[i], &a.outcomes[a.places[i]]
 		if e.Kind != event.MessageDeleted || !e.Known() || *outcome != bus.Done() {

@@ -57,6 +57,10 @@ func (p *paper) LeaderLast(_ context.Context, shard streams.Shard, filter string
 	return last, nil
 }
 
+func (p *paper) Bounds(context.Context, streams.Shard) (first, last chat.Seq, err error) {
+	return 1, chat.Seq(len(p.entries)), nil
+}
+
 func (p *paper) Erase(_ context.Context, _ streams.Shard, seq chat.Seq) error {
 	if p.fail != nil {
 		return p.fail

@@ -18,6 +18,7 @@ import (
 // Store is what a Persister writes; a store.Messages is one.
 type Store interface {
 	Apply(ctx context.Context, events []event.Stored) error
+	Progress(ctx context.Context, shard int) (chat.Seq, error)
 	NoteProgress(ctx context.Context, shard int, seq chat.Seq) error
 }
 
@@ -27,12 +28,14 @@ type Source interface {
 	Consume(ctx context.Context, shard streams.Shard, handle consume.Handler) error
 	// Floor is the seq up to which everything of a shard has its outcome.
 	Floor(ctx context.Context, shard streams.Shard) (chat.Seq, error)
+	// Reached is how far the consumer of a shard has come.
+	Reached(ctx context.Context, shard streams.Shard) (consume.Reach, error)
 }
 
-// Log is the log itself; *bus.Log is one. What a deleted message said is erased there, too.
+// Log is the log itself; *bus.Log is one. A store that is behind is filled from it, and what a deleted message said is
+// erased there, too.
 type Log interface {
-	Read(ctx context.Context, q bus.ReadQuery) (bus.Batch, error) // of any replica: it may lag
-	LeaderLast(ctx context.Context, shard streams.Shard, filter string) (chat.Seq, error)
+	ReplayLog
 	Erase(ctx context.Context, shard streams.Shard, seq chat.Seq) error
 }
 
@@ -40,7 +43,7 @@ type Log interface {
 type Config struct {
 	Store  Store
 	Source Source
-	Log    Log          // nil: deleted texts stay in the log until it drops them by age
+	Log    Log
 	Shards int          // 0: streams.Shards
 	Logger *slog.Logger // nil: slog.Default
 

@@ -24,21 +24,15 @@ const (
 
 // ReplayLog is the log that a replay reads; *bus.Log is one.
 type ReplayLog interface {
-	Read(ctx context.Context, q bus.ReadQuery) (bus.Batch, error)
+	Read(ctx context.Context, q bus.ReadQuery) (bus.Batch, error) // of any replica: it may lag
 	LeaderLast(ctx context.Context, shard streams.Shard, subject string) (chat.Seq, error)
 	Bounds(ctx context.Context, shard streams.Shard) (first, last chat.Seq, err error)
-}
-
-// ReplayStore is what a replay writes; a store.Messages is one.
-type ReplayStore interface {
-	Store
-	Progress(ctx context.Context, shard int) (chat.Seq, error)
 }
 
 // ReplayConfig says what to write again.
 type ReplayConfig struct {
 	Log   ReplayLog
-	Store ReplayStore
+	Store Store
 	Shard streams.Shard
 	From  chat.Seq // the first event; 0: the first one that the log holds
 	To    chat.Seq // the last one; 0: the log's last as it is when the replay begins
@@ -117,21 +111,39 @@ func newReplay(cfg ReplayConfig) *replay {
 	if cfg.Step == nil {
 		cfg.Step = func(int) {}
 	}
-	return &replay{ReplayConfig: cfg}
+	return &replay{ReplayConfig: cfg, patience: replayPatience}
 }
 
 // replay is a Replay on its way.
 type replay struct {
 	ReplayConfig
-	filter string // of everything in the shard
-	notes  bool   // progress may be recorded
-	noted  time.Time
-	done   Replayed
+	patience time.Duration // with a store or a log that is down
+	filter   string        // of everything in the shard
+	notes    bool          // progress may be recorded
+	heals    bool          // what the log forgets meanwhile ends it, also at the log's end
+	noted    time.Time
+	done     Replayed
+
+	// judge says what becomes of events of a page that the store refused one by one; nil: it is passed over. nil: what can
+	// never be stored is passed over, anything else ends the replay.
+	judge func(refused []refusal, of int) error
+}
+
+// refusal is an event that the store did not take.
+type refusal struct {
+	seq chat.Seq
+	err error
+}
+
+// aim says what is read.
+func (r *replay) aim() (err error) {
+	r.filter, err = streams.ChatShardFilter(r.Shard)
+	return err
 }
 
 // plan looks at what there is, and refuses what would leave a hole that nobody asked for.
 func (r *replay) plan(ctx context.Context) (err error) {
-	if r.filter, err = streams.ChatShardFilter(r.Shard); err != nil {
+	if err := r.aim(); err != nil {
 		return err
 	}
 	first, last, err := r.Log.Bounds(ctx, r.Shard)
@@ -215,6 +227,11 @@ func (r *replay) checkForgotten(ctx context.Context, b bus.Batch) error {
 	if len(b.Entries) == 0 || b.Entries[0].Seq == r.done.Next || r.LeaveHole || (r.From == 0 && r.done.Next == r.done.From) {
 		return nil
 	}
+	return r.checkGone(ctx)
+}
+
+// checkGone refuses to go on when the log begins later than with what is to be read next.
+func (r *replay) checkGone(ctx context.Context) error {
 	first, last, err := r.Log.Bounds(ctx, r.Shard)
 	if err != nil {
 		return fmt.Errorf("bounds of shard %d: %w", r.Shard, err)
@@ -244,6 +261,9 @@ func (r *replay) atEnd(ctx context.Context, stale int) (bool, error) {
 		return false, fmt.Errorf("the last event of shard %d: %w", r.Shard, err)
 	}
 	if last < r.done.Next {
+		if r.heals {
+			return true, r.checkGone(ctx)
+		}
 		return true, nil
 	}
 	if stale >= replayStale {
@@ -296,17 +316,33 @@ func (r *replay) write(ctx context.Context, entries []bus.Entry) error {
 	if outage(ctx, whole) {
 		return whole
 	}
+	return r.writeEach(ctx, events)
+}
+
+// writeEach finds the events that the store refuses.
+func (r *replay) writeEach(ctx context.Context, events []event.Stored) error {
+	var refused []refusal
 	for i := range events {
 		err := r.patiently(ctx, "write to the store", func(ctx context.Context) error { return r.Store.Apply(ctx, events[i:i+1]) })
 		switch {
 		case err == nil:
 			r.done.Events++
-		case fault.KindOf(err).Outcome() == fault.Park && !outage(ctx, err):
-			r.done.Skipped++
-			r.Logger.Warn("the store refuses an event", "shard", r.Shard, "seq", events[i].Seq, "err", err)
+		case outage(ctx, err):
+			return err
+		case r.judge != nil || fault.KindOf(err).Outcome() == fault.Park:
+			refused = append(refused, refusal{events[i].Seq, err})
 		default:
 			return fmt.Errorf("event %d of shard %d: %w", events[i].Seq, r.Shard, err)
 		}
+	}
+	if r.judge != nil {
+		if err := r.judge(refused, len(events)); err != nil {
+			return err
+		}
+	}
+	r.done.Skipped += len(refused)
+	for _, one := range refused {
+		r.Logger.Warn("the store refuses an event", "shard", r.Shard, "seq", one.seq, "err", one.err)
 	}
 	return nil
 }
@@ -321,7 +357,7 @@ func (r *replay) patiently(ctx context.Context, what string, f func(context.Cont
 			return err
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
-		case time.Since(since) > replayPatience:
+		case time.Since(since) >= r.patience:
 			return hold(fmt.Errorf("%s: %w", what, err))
 		}
 		r.Logger.Warn("the replay waits", "for", what, "shard", r.Shard, "err", err)

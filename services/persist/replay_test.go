@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"path/filepath"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -26,6 +27,8 @@ import (
 
 // shelf is the log of shard 0 in memory, which answers in pages of some events.
 type shelf struct {
+	mu      sync.Mutex // guards everything
+	reads   int
 	entries []bus.Entry
 	page    int
 	first   chat.Seq // that is still held; 0: all
@@ -36,6 +39,8 @@ type shelf struct {
 }
 
 func (s *shelf) Bounds(context.Context, streams.Shard) (first, last chat.Seq, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	last = s.last
 	if n := len(s.entries); last == 0 && n > 0 {
 		last = s.entries[n-1].Seq
@@ -47,13 +52,18 @@ func (s *shelf) Bounds(context.Context, streams.Shard) (first, last chat.Seq, er
 }
 
 func (s *shelf) LeaderLast(context.Context, streams.Shard, string) (chat.Seq, error) {
-	if len(s.entries) == 0 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if n := len(s.entries); n == 0 || s.entries[n-1].Seq < s.first {
 		return 0, nil
 	}
 	return s.entries[len(s.entries)-1].Seq, nil
 }
 
 func (s *shelf) Read(_ context.Context, q bus.ReadQuery) (bus.Batch, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.reads++
 	if s.down > 0 {
 		s.down--
 		return bus.Batch{}, fault.New(fault.Unavailable, "an election")
@@ -77,6 +87,9 @@ func (s *shelf) Read(_ context.Context, q bus.ReadQuery) (bus.Batch, error) {
 	s.first = max(s.first, s.forget)
 	return b, nil
 }
+
+// Erase keeps everything: the tests with a shelf do not ask what was erased.
+func (s *shelf) Erase(context.Context, streams.Shard, chat.Seq) error { return nil }
 
 // shelved is a log of some events, with what is no event in between.
 func shelved(t *testing.T, events []event.Stored) *shelf {

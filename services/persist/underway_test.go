@@ -21,8 +21,11 @@ import (
 	"github.com/canopychat/canopy/streams/bus"
 )
 
-// impatient lets the server deliver again after half a second what it has heard nothing of. A store that takes four
-// times that is to the consumer what one that takes two minutes is to the real one.
+// lapse is when the server of an impatient consumer delivers again.
+const lapse = 500 * time.Millisecond
+
+// impatient lets the server deliver again after half a second what it has heard nothing of. A store that takes three
+// times that is to the consumer what one that takes a minute and a half is to the real one.
 func (r *real) impatient() {
 	r.t.Helper()
 	js, shard := r.cluster.HubJS, streams.ChatStream(0)
@@ -31,7 +34,7 @@ func (r *real) impatient() {
 		r.t.Fatal(err)
 	}
 	cfg := c.CachedInfo().Config
-	cfg.AckWait, cfg.BackOff = 500*time.Millisecond, []time.Duration{500 * time.Millisecond, 500 * time.Millisecond}
+	cfg.AckWait, cfg.BackOff = lapse, []time.Duration{lapse, lapse}
 	if _, err := js.UpdateConsumer(r.cluster.Context(), shard, cfg); err != nil {
 		r.t.Fatal(err)
 	}
@@ -149,10 +152,10 @@ func TestASlowStoreMakesNoDeliveryLapse(t *testing.T) {
 	r := newReal(t)
 	r.impatient()
 	s := &acting{Messages: r.store, apply: func(_ context.Context, _ int, next func() error) error {
-		time.Sleep(2 * time.Second)
+		time.Sleep(3 * lapse)
 		return next()
 	}}
-	const n = 2000 // several batches
+	const n = 1500 // several batches
 	last := r.crowd(n)
 	p, _, _ := r.with(s)
 	r.noted(last)
@@ -172,7 +175,7 @@ func TestAWriteOfUnknownOutcomeIsDoneAgain(t *testing.T) {
 	r := newReal(t)
 	r.impatient()
 	s := &acting{Messages: r.store, apply: func(_ context.Context, n int, next func() error) error {
-		if err := next(); err != nil || n > 3 {
+		if err := next(); err != nil || n > 2 {
 			return err
 		}
 		if n%2 == 0 {
@@ -183,7 +186,7 @@ func TestAWriteOfUnknownOutcomeIsDoneAgain(t *testing.T) {
 	last := r.talk(40)
 	p, _, _ := r.with(s)
 	r.check(last)
-	if c := p.Counts(); c.Held != 3 || c.Parked+c.Retried != 0 {
+	if c := p.Counts(); c.Held != 2 || c.Parked+c.Retried != 0 {
 		t.Errorf("counts %+v", c)
 	}
 	r.spent(-1) // a delete may be kept, and is not delivered again either
@@ -224,7 +227,7 @@ func TestDeathWithManyBatchesUnderWay(t *testing.T) {
 func TestManyDeletesOfNewMessages(t *testing.T) {
 	r := newReal(t)
 	r.impatient()
-	const pairs = 12
+	const pairs = 6
 	var last chat.Seq
 	for range pairs {
 		seq := r.publish(event.Event{Kind: event.MessagePosted, ClientMsgID: chat.ClientMsgID(fmt.Sprint("m", r.made)), Body: "a secret"})
@@ -252,7 +255,7 @@ func TestManyDeletesOfNewMessages(t *testing.T) {
 // Of a deleted message the log holds no post any more, so that its place stays empty.
 func TestAReplayOfTheRealLog(t *testing.T) {
 	r := newReal(t)
-	last := r.talk(120)
+	last := r.talk(80)
 	r.with(r.store)
 	r.check(last)
 	first := r.store

@@ -204,6 +204,10 @@ type info struct {
 	AckFloor struct {
 		Stream chat.Seq `json:"stream_seq"`
 	} `json:"ack_floor"`
+	Delivered struct {
+		Consumer uint64   `json:"consumer_seq"`
+		Stream   chat.Seq `json:"stream_seq"`
+	} `json:"delivered"`
 }
 
 func readInfo(ctx context.Context, conn *bus.Conn, stream, consumer string) (info, error) {
@@ -220,6 +224,19 @@ func readInfo(ctx context.Context, conn *bus.Conn, stream, consumer string) (inf
 func Floor(ctx context.Context, conn *bus.Conn, stream, consumer string) (chat.Seq, error) {
 	i, err := readInfo(ctx, conn, stream, consumer)
 	return i.AckFloor.Stream, err
+}
+
+// Reach is how far a consumer has come.
+type Reach struct {
+	Floor      chat.Seq // it is done with everything up to here
+	Delivered  chat.Seq // it has never handed out what is after this
+	Deliveries uint64   // that it made since it exists; 0: it is new, and Delivered only says where its log begins
+}
+
+// Reached is how far a consumer has come now.
+func Reached(ctx context.Context, conn *bus.Conn, stream, consumer string) (Reach, error) {
+	i, err := readInfo(ctx, conn, stream, consumer)
+	return Reach{Floor: i.AckFloor.Stream, Delivered: i.Delivered.Stream, Deliveries: i.Delivered.Consumer}, err
 }
 
 var (

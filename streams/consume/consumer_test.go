@@ -577,3 +577,46 @@ func TestNothingRunsOn(t *testing.T) {
 	conn.Close()
 	goleak.VerifyNone(t, before)
 }
+
+// What a consumer has handed out is not what it is done with; and a new one beside an old log has handed out nothing.
+func TestHowFarAConsumerHasCome(t *testing.T) {
+	c := streamstest.Start(t)
+	conn := dial(t, c.HubURL())
+	reached := func() consume.Reach {
+		r, err := consume.Reached(c.Context(), conn, stream, streams.ConsumerPersist)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r
+	}
+	fill(t, c, 10)
+	if got := reached(); got != (consume.Reach{}) {
+		t.Errorf("before the first pull: %+v", got)
+	}
+	_, stop := start(t, conn, consume.Config{}, func(_ context.Context, batch []bus.Delivery) ([]bus.Outcome, error) {
+		outcomes := allDone(batch)
+		for i, d := range batch {
+			if d.Seq == 5 {
+				outcomes[i] = bus.Keep(time.Hour)
+			}
+		}
+		return outcomes, nil
+	})
+	eventually(t, "all but one are acknowledged", func() bool { return consumerInfo(t, c).NumAckPending == 1 && reached().Floor == 4 })
+	if got := reached(); got.Delivered != 10 || got.Deliveries < 10 {
+		t.Errorf("with one that is kept: %+v", got)
+	}
+	stop()
+
+	config := consumerInfo(t, c).Config
+	c.Forget(stream, 4)
+	if err := c.HubJS.DeleteConsumer(c.Context(), stream, streams.ConsumerPersist); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.HubJS.CreateConsumer(c.Context(), stream, config); err != nil {
+		t.Fatal(err)
+	}
+	if got := reached(); got != (consume.Reach{Floor: 4, Delivered: 4}) {
+		t.Errorf("a new one beside an old log: %+v", got)
+	}
+}

@@ -21,6 +21,10 @@ func Persisted(by *persist.Persister) obs.Persisted {
 	p := obs.Persisted{
 		Batches: c.Batches, Events: c.Events, Last: make(map[int]uint64, len(c.Last)),
 		Outcomes: map[string]uint64{"parked": c.Parked, "retried": c.Retried, "kept": c.Kept, "held": c.Held},
+		Healed:   c.Healed, Healing: map[int]uint64{}, Lost: map[int]uint64{},
+	}
+	for shard := range streams.Shards { // also those that lack nothing: an alert can tell 0 from no answer
+		p.Healing[shard], p.Lost[shard] = c.Healing[shard], c.Lost[shard]
 	}
 	for shard, seq := range c.Last {
 		p.Last[shard] = uint64(seq)
