@@ -133,7 +133,7 @@ func (p *postgres) args() []string {
 		"logging_collector=off", "log_line_prefix=%m [%p] ",
 	}
 	if p.noSync {
-		settings = append(settings, "fsync=off", "synchronous_commit=off", "full_page_writes=off")
+		settings = append(settings, "fsync=off", "full_page_writes=off") // what is committed is with the system, and survives a kill
 	}
 	for _, s := range settings {
 		args = append(args, "-c", s)

@@ -173,6 +173,11 @@ func (b *outbox) answered(key string, r Receipt) bool {
 	return true
 }
 
+// refusedCap bounds the pause after a refusal while the socket is open, when the server asks for no longer one: after an
+// outage of half a minute people would else wait as long again although everything is well. It is the gateway that
+// bounds what a crowd may send.
+const refusedCap = 5 * time.Second
+
 // refused takes a refusal of the entry of that name, and reports whether there was one. One that may pass keeps
 // the entry: everything waits as long as the server asked for, and the entry goes out again.
 func (b *outbox) refused(key string, refusal *client.Error, now time.Time, random float64) bool {
@@ -186,7 +191,11 @@ func (b *outbox) refused(key string, refusal *client.Error, now time.Time, rando
 	}
 	e := b.queue[i]
 	e.away = false
-	if until := now.Add(e.backoff.Next(random, refusal.RetryAfter)); until.After(b.hold) {
+	pause := min(e.backoff.Next(random, 0), refusedCap)
+	if least := refusal.RetryAfter; least > 0 {
+		pause = max(pause, least+time.Duration(random*float64(least)/10))
+	}
+	if until := now.Add(pause); until.After(b.hold) {
 		b.hold = until
 	}
 	return true

@@ -118,6 +118,32 @@ func TestARefusalThatPasses(t *testing.T) {
 	next(t, b, noon.Add(pause), post("b"))
 }
 
+// However long an outage lasts, what waits goes out within seconds of its end; a server that asks for more gets more.
+func TestThePauseAfterRefusalsIsBounded(t *testing.T) {
+	b := live.NewOutbox(10, 1)
+	_, _ = b.Add(post("a"), nil)
+	now, longest := noon, time.Duration(0)
+	for range 20 {
+		if frame, _, err := b.Next(now); err != nil || frame == "" {
+			t.Fatalf("writes %q, %v", frame, err)
+		}
+		b.Refused("a", &client.Error{Code: fault.Unavailable}, now)
+		_, pause, err := b.Next(now)
+		if err != nil || pause <= 0 {
+			t.Fatalf("waits %v, %v", pause, err)
+		}
+		now, longest = now.Add(pause), max(longest, pause)
+	}
+	if longest != 5*time.Second {
+		t.Errorf("waits up to %v", longest)
+	}
+	_, _, _ = b.Next(now)
+	b.Refused("a", &client.Error{Code: fault.RateLimited, RetryAfter: time.Minute}, now)
+	if _, pause, err := b.Next(now); err != nil || pause < time.Minute {
+		t.Errorf("waits %v, %v", pause, err)
+	}
+}
+
 // A log that takes each id once has what was sent, all of it, once and in order, whatever connections are lost,
 // answers get lost, and sends are refused for the moment.
 func TestTheOutboxKeepsTheOrder(t *testing.T) {
