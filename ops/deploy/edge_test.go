@@ -262,7 +262,9 @@ func testServices(t *testing.T, hub, here *bus.Conn) {
 		return rpc.Register(ctx, here.NATS(), rpc.Role{Service: streams.ServiceGateway, ID: "g7", Region: "eu"}, log)
 	})
 	eventually(t, "the service answers the edge", func() error {
-		_, err := rpc.Call[schema.KeysReply](timeout(t), here.NATS(), rpc.Method{Service: streams.ServiceDirectory, Method: streams.DirectoryKeys}, schema.KeysRequest{})
+		asking, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+		defer cancel()
+		_, err := rpc.Call[schema.KeysReply](asking, here.NATS(), rpc.Method{Service: streams.ServiceDirectory, Method: streams.DirectoryKeys}, schema.KeysRequest{})
 		return err
 	})
 	eventually(t, "the hub finds the gateway", func() error {

@@ -2,10 +2,12 @@ package deploy_test
 
 import (
 	"bytes"
+	"context"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -88,7 +90,9 @@ func TestTheOfficialServer(t *testing.T) {
 		t.Fatal(err)
 	}
 	eventually(t, "the hub has a leader", func() error {
-		_, err := js.AccountInfo(timeout(t))
+		asking, cancel := context.WithTimeout(t.Context(), 2*time.Second) // nobody answers what is asked during the election
+		defer cancel()
+		_, err := js.AccountInfo(asking)
 		return err
 	})
 	crosses(t, dial(t, l.ClientURL()), nc, "eph.w1.typing.c1")
