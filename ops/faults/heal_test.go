@@ -124,7 +124,20 @@ func (w *site) log() []message {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	from, err := w.js.OrderedConsumer(w.ctx, streams.ChatStream(w.shard), jetstream.OrderedConsumerConfig{FilterSubjects: []string{filter}})
+	// The consumer is on any server, also on one that has just come back and is behind. How much there is, the leader says.
+	stream, err := w.js.Stream(w.ctx, streams.ChatStream(w.shard))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	info, err := stream.Info(w.ctx, jetstream.WithSubjectFilter(filter))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	left := uint64(0)
+	for _, n := range info.State.Subjects {
+		left += n
+	}
+	from, err := stream.OrderedConsumer(w.ctx, jetstream.OrderedConsumerConfig{FilterSubjects: []string{filter}})
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -134,8 +147,8 @@ func (w *site) log() []message {
 	}
 	defer reading.Stop()
 	var all []message
-	for {
-		m, err := reading.Next()
+	for ; left > 0; left-- {
+		m, err := reading.Next(jetstream.NextContext(w.ctx))
 		if err != nil {
 			w.t.Fatal(err)
 		}
@@ -150,10 +163,8 @@ func (w *site) log() []message {
 		if e.Kind == event.MessagePosted {
 			all = append(all, message{chat.Seq(at.Sequence.Stream), e.ChannelID, w.loginOf(e.SenderID), e.ClientMsgID, e.Body})
 		}
-		if at.NumPending == 0 {
-			return all
-		}
 	}
+	return all
 }
 
 // historyOf is all channels that somebody may read, each from its beginning, page by page, as soon as they say that
