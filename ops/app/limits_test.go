@@ -104,11 +104,12 @@ func TestASocketBringsTooManyFrames(t *testing.T) {
 	}
 	var pongs int
 	var last frame
-	for range pings {
+	for answered := 0; answered < pings; { // what else comes, such as presence, is no answer
 		switch f := s.next(); f.Type {
 		case "pong":
-			pongs++
+			answered, pongs = answered+1, pongs+1
 		case "error":
+			answered++
 			if last = f; f.Code != "rate_limited" || f.RetryAfter <= 0 {
 				t.Fatalf("too many frames are answered %s", f.raw)
 			}
