@@ -15,81 +15,21 @@ func (m *Messages) Page(ctx context.Context, q store.PageQuery) (store.Page, err
 	if err := q.Check(); err != nil {
 		return store.Page{}, err
 	}
-	page, err := m.page(ctx, q)
+	read := m.channelRange
+	if q.Thread != 0 {
+		read = m.threadRange(min(q.Thread, chat.MaxSeq+1))
+	}
+	page, err := q.Read(func(s store.Span) ([]chat.Message, error) { return read(ctx, q.ChannelID, s) })
 	if err != nil {
 		return store.Page{}, fmt.Errorf("read a page: %w", err)
 	}
 	return page, nil
 }
 
-func (m *Messages) page(ctx context.Context, q store.PageQuery) (store.Page, error) {
-	switch {
-	case q.After != 0:
-		newer, more, err := m.rangeOf(ctx, q, span{from: min(q.After, chat.MaxSeq) + 1, to: chat.MaxSeq, limit: q.Limit, up: true})
-		return store.Page{Messages: newer, HasMore: more}, err
-	case q.Around != 0:
-		upTo, after := q.Halves()
-		older, more, err := m.rangeOf(ctx, q, span{to: min(q.Around, chat.MaxSeq), limit: upTo})
-		if err != nil || after == 0 {
-			return store.Page{Messages: older, HasMore: more}, err
-		}
-		newer, _, err := m.rangeOf(ctx, q, span{from: min(q.Around, chat.MaxSeq) + 1, to: chat.MaxSeq, limit: after, up: true})
-		return store.Page{Messages: append(newer, older...), HasMore: more}, err
-	case q.Before != 0:
-		older, more, err := m.rangeOf(ctx, q, span{to: min(q.Before-1, chat.MaxSeq), limit: q.Limit})
-		return store.Page{Messages: older, HasMore: more}, err
-	}
-	newest, more, err := m.rangeOf(ctx, q, span{to: chat.MaxSeq, limit: q.Limit})
-	return store.Page{Messages: newest, HasMore: more}, err
-}
-
-// span is a range of seqs, both ends included, and from which end how many messages are wanted.
-type span struct {
-	from, to chat.Seq
-	limit    int
-	up       bool // from the lowest; else from the highest
-}
-
-// wanted is how many messages prove whether there are more than the limit.
-func (s span) wanted() int { return s.limit + 1 }
-
-// after is what of s is left behind seq.
-func (s span) after(seq chat.Seq) span {
-	if s.up {
-		s.from = seq + 1
-		return s
-	}
-	if seq == 0 {
-		return span{from: 1, to: 0} // nothing
-	}
-	s.to = seq - 1
-	return s
-}
-
-func (s span) empty() bool { return s.from > s.to }
-
-// rangeOf reads the messages of a span, newest first, and whether there are more at its other end.
-func (m *Messages) rangeOf(ctx context.Context, q store.PageQuery, s span) ([]chat.Message, bool, error) {
-	read := m.channelRange
-	if q.Thread != 0 {
-		read = m.threadRange(min(q.Thread, chat.MaxSeq+1))
-	}
-	found, err := read(ctx, q.ChannelID, s)
-	if err != nil {
-		return nil, false, err
-	}
-	more := len(found) > s.limit
-	found = found[:min(len(found), s.limit)]
-	if s.up {
-		slices.Reverse(found)
-	}
-	return found, more, nil
-}
-
 // channelRange reads messages of a channel in the span's order, at least as many as wanted when they are there. When
 // the newest bucket that is known has one after it, it reads where they begin and starts again.
-func (m *Messages) channelRange(ctx context.Context, channel chat.ChannelID, s span) ([]chat.Message, error) {
-	if s.empty() {
+func (m *Messages) channelRange(ctx context.Context, channel chat.ChannelID, s store.Span) ([]chat.Message, error) {
+	if s.Empty() {
 		return nil, nil
 	}
 	l, err := m.places.knows(ctx, channel)
@@ -133,18 +73,18 @@ type walk struct {
 	channel chat.ChannelID
 	layout  layout
 
-	left  span           // what is not read yet
+	left  store.Span     // what is not read yet
 	found []chat.Message // in the span's order
 	end   ending
 	next  chat.Seq // with told: where the next bucket begins
 }
 
 func (w *walk) run(ctx context.Context) error {
-	first, last, step := w.layout.indexOf(w.left.to), w.layout.indexOf(w.left.from), -1
-	if w.left.up {
+	first, last, step := w.layout.indexOf(w.left.To), w.layout.indexOf(w.left.From), -1
+	if w.left.Up {
 		first, last, step = last, first, 1
 	}
-	beyond := w.left.to > w.layout.ceiling
+	beyond := w.left.To > w.layout.ceiling
 	for i := first; ; i += step {
 		newest := i == len(w.layout.begins)-1 && beyond
 		if newest {
@@ -154,10 +94,10 @@ func (w *walk) run(ctx context.Context) error {
 			return err
 		}
 		switch {
-		case len(w.found) >= w.left.wanted() && w.left.up:
+		case len(w.found) >= w.left.Wanted() && w.left.Up:
 			w.end = known // whatever comes after is further away
 			return nil
-		case w.end == told, len(w.found) >= w.left.wanted(), i == last:
+		case w.end == told, len(w.found) >= w.left.Wanted(), i == last:
 			return nil
 		}
 	}
@@ -166,13 +106,13 @@ func (w *walk) run(ctx context.Context) error {
 // bucket reads the bucket that begins at begin, until there is enough or nothing is left of it.
 func (w *walk) bucket(ctx context.Context, begin chat.Seq, newest bool) error {
 	statement := ring.Statement(readOlder)
-	if w.left.up {
+	if w.left.Up {
 		statement = readNewer
 	}
-	for !w.left.empty() && len(w.found) < w.left.wanted() {
-		n := max(w.left.wanted()-len(w.found), fewestAtOnce)
+	for !w.left.Empty() && len(w.found) < w.left.Wanted() {
+		n := max(w.left.Wanted()-len(w.found), fewestAtOnce)
 		rows, err := query(ctx, w.m.db, ring.Read{Statement: statement,
-			Args: []any{string(w.channel), int64(begin), int64(w.left.from), int64(w.left.to), n}}, entryOf(w.channel))
+			Args: []any{string(w.channel), int64(begin), int64(w.left.From), int64(w.left.To), n}}, entryOf(w.channel))
 		if err != nil {
 			return err
 		}
@@ -180,7 +120,7 @@ func (w *walk) bucket(ctx context.Context, begin chat.Seq, newest bool) error {
 			if e.posted {
 				w.found = append(w.found, e.message)
 			}
-			w.left = w.left.after(e.seq)
+			w.left = w.left.After(e.seq)
 		}
 		if newest && len(rows) > 0 && w.end == silent {
 			w.end = known
@@ -188,7 +128,7 @@ func (w *walk) bucket(ctx context.Context, begin chat.Seq, newest bool) error {
 				w.end = told
 			}
 		}
-		if len(rows) < n || w.end == told && !w.left.up {
+		if len(rows) < n || w.end == told && !w.left.Up {
 			return nil
 		}
 	}
@@ -196,15 +136,15 @@ func (w *walk) bucket(ctx context.Context, begin chat.Seq, newest bool) error {
 }
 
 // threadRange reads replies to root as channelRange reads a channel: the index says their seqs.
-func (m *Messages) threadRange(root chat.Seq) func(ctx context.Context, channel chat.ChannelID, s span) ([]chat.Message, error) {
+func (m *Messages) threadRange(root chat.Seq) func(ctx context.Context, channel chat.ChannelID, s store.Span) ([]chat.Message, error) {
 	const within = `SELECT seq FROM replies_by_thread WHERE channel_id = ? AND thread = ? AND seq >= ? AND seq <= ? `
 	statement := map[bool]ring.Statement{false: within + `LIMIT ?`, true: within + `ORDER BY seq ASC LIMIT ?`}
-	return func(ctx context.Context, channel chat.ChannelID, s span) ([]chat.Message, error) {
+	return func(ctx context.Context, channel chat.ChannelID, s store.Span) ([]chat.Message, error) {
 		var found []chat.Message
-		for !s.empty() && len(found) < s.wanted() {
-			n := max(s.wanted()-len(found), fewestAtOnce)
-			seqs, err := query(ctx, m.db, ring.Read{Statement: statement[s.up],
-				Args: []any{string(channel), int64(root), int64(s.from), int64(s.to), n}}, scanSeq)
+		for !s.Empty() && len(found) < s.Wanted() {
+			n := max(s.Wanted()-len(found), fewestAtOnce)
+			seqs, err := query(ctx, m.db, ring.Read{Statement: statement[s.Up],
+				Args: []any{string(channel), int64(root), int64(s.From), int64(s.To), n}}, scanSeq)
 			if err != nil || len(seqs) == 0 {
 				return found, err
 			}
@@ -212,14 +152,14 @@ func (m *Messages) threadRange(root chat.Seq) func(ctx context.Context, channel 
 			if err != nil {
 				return nil, err
 			}
-			if s.up {
+			if s.Up {
 				slices.Reverse(replies)
 			}
 			found = append(found, replies...)
 			if len(seqs) < n {
 				return found, nil
 			}
-			s = s.after(seqs[len(seqs)-1])
+			s = s.After(seqs[len(seqs)-1])
 		}
 		return found, nil
 	}
@@ -233,8 +173,8 @@ func (m *Messages) Pins(ctx context.Context, channel chat.ChannelID) ([]chat.Mes
 		pinned bool
 	}
 	var found []chat.Message
-	for s := (span{to: chat.MaxSeq}); !s.empty() && len(found) < chat.MaxPins; {
-		pins, err := query(ctx, m.db, ring.Read{Statement: within, Args: []any{string(channel), int64(s.to), pinsAtOnce}},
+	for s := (store.Span{To: chat.MaxSeq}); !s.Empty() && len(found) < chat.MaxPins; {
+		pins, err := query(ctx, m.db, ring.Read{Statement: within, Args: []any{string(channel), int64(s.To), pinsAtOnce}},
 			func(r ring.Row) (pin, error) {
 				var seq int64
 				var pinned bool
@@ -249,7 +189,7 @@ func (m *Messages) Pins(ctx context.Context, channel chat.ChannelID) ([]chat.Mes
 			if p.pinned {
 				seqs = append(seqs, p.seq)
 			}
-			s = s.after(p.seq)
+			s = s.After(p.seq)
 		}
 		messages, err := m.messages(ctx, channel, seqs)
 		if err != nil {

@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"encoding/json"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/canopychat/canopy/schemas/chat"
@@ -65,56 +64,19 @@ func (m *Messages) Page(ctx context.Context, q store.PageQuery) (store.Page, err
 	if err := q.Check(); err != nil {
 		return store.Page{}, err
 	}
-	page, err := m.page(ctx, q)
+	page, err := q.Read(func(s store.Span) ([]chat.Message, error) { return m.span(ctx, q, s) })
 	return page, file.Failed(err, "read a page", "page")
 }
 
-func (m *Messages) page(ctx context.Context, q store.PageQuery) (store.Page, error) {
-	switch {
-	case q.After != 0:
-		newer, more, err := m.rangeOf(ctx, q, span{from: min(q.After, chat.MaxSeq) + 1, to: chat.MaxSeq, limit: q.Limit, up: true})
-		return store.Page{Messages: newer, HasMore: more}, err
-	case q.Around != 0:
-		upTo, after := q.Halves()
-		older, more, err := m.rangeOf(ctx, q, span{to: q.Around, limit: upTo})
-		if err != nil || after == 0 {
-			return store.Page{Messages: older, HasMore: more}, err
-		}
-		newer, _, err := m.rangeOf(ctx, q, span{from: min(q.Around, chat.MaxSeq) + 1, to: chat.MaxSeq, limit: after, up: true})
-		return store.Page{Messages: append(newer, older...), HasMore: more}, err
-	case q.Before != 0:
-		older, more, err := m.rangeOf(ctx, q, span{to: q.Before - 1, limit: q.Limit})
-		return store.Page{Messages: older, HasMore: more}, err
-	}
-	newest, more, err := m.rangeOf(ctx, q, span{to: chat.MaxSeq, limit: q.Limit})
-	return store.Page{Messages: newest, HasMore: more}, err
-}
-
-// span is a range of seqs, both ends included, and from which end how many messages are wanted.
-type span struct {
-	from, to chat.Seq
-	limit    int
-	up       bool // from the lowest; else from the highest
-}
-
-// rangeOf reads the messages of a span, newest first, and whether there are more at its other end.
-func (m *Messages) rangeOf(ctx context.Context, q store.PageQuery, s span) ([]chat.Message, bool, error) {
-	stmt := map[bool]*sql.Stmt{false: m.reads.older, true: m.reads.newer}[s.up]
-	args := []any{string(q.ChannelID), int64(min(s.from, chat.MaxSeq+1)), int64(min(s.to, chat.MaxSeq)), s.limit + 1}
+// span reads what a page wants of a span, in its order.
+func (m *Messages) span(ctx context.Context, q store.PageQuery, s store.Span) ([]chat.Message, error) {
+	stmt := map[bool]*sql.Stmt{false: m.reads.older, true: m.reads.newer}[s.Up]
+	args := []any{string(q.ChannelID), int64(s.From), int64(s.To), s.Wanted()}
 	if q.Thread != 0 {
-		stmt = map[bool]*sql.Stmt{false: m.reads.threadOlder, true: m.reads.threadNewer}[s.up]
+		stmt = map[bool]*sql.Stmt{false: m.reads.threadOlder, true: m.reads.threadNewer}[s.Up]
 		args = append(args, int64(min(q.Thread, chat.MaxSeq+1)))
 	}
-	found, err := messages(ctx, stmt, args...)
-	if err != nil {
-		return nil, false, err
-	}
-	more := len(found) > s.limit
-	found = found[:min(len(found), s.limit)]
-	if s.up {
-		slices.Reverse(found)
-	}
-	return found, more, nil
+	return messages(ctx, stmt, args...)
 }
 
 // Pins implements store.Messages.
