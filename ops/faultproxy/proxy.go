@@ -8,6 +8,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/canopychat/canopy/streams/bus"
 )
 
 // Config says what a Proxy stands before.
@@ -116,7 +118,7 @@ func (p *Proxy) Run(ctx context.Context) error {
 		case errors.Is(err, net.ErrClosed):
 			return fmt.Errorf("the proxy before %s ended: %w", p.target, err)
 		case err != nil: // a client that has gone again, or too many open files: the next may fare better
-			if pause(ctx, acceptPause) != nil {
+			if bus.Pause(ctx, acceptPause) != nil {
 				return nil
 			}
 			continue
@@ -235,16 +237,4 @@ func reset(conn net.Conn) {
 		_ = tcp.SetLinger(0) // a connection that is broken already will do
 	}
 	_ = conn.Close() // nobody waits for anything of it
-}
-
-// pause waits for d, or returns ctx's error when that ends first.
-func pause(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"sync"
 	"time"
+
+	"github.com/canopychat/canopy/streams/bus"
 )
 
 // restartPause is between the end of a process and its next start, as supervisors have one.
@@ -20,13 +22,13 @@ func (d *Deployment) Supervise(ctx context.Context) {
 }
 
 func (d *Deployment) supervise(ctx context.Context, p *Process) {
-	for pause(ctx, pollEvery) {
+	for bus.Pause(ctx, pollEvery) == nil {
 		how := p.Crashed()
 		if how == nil {
 			continue
 		}
 		d.o.say("%v; it is started again in %s", how, restartPause)
-		if !pause(ctx, restartPause) {
+		if bus.Pause(ctx, restartPause) != nil {
 			return
 		}
 		if err := p.Start(); err != nil { // somebody else was quicker
@@ -37,17 +39,5 @@ func (d *Deployment) supervise(ctx context.Context, p *Process) {
 		if err := d.write(); err != nil {
 			d.o.say("%v", err)
 		}
-	}
-}
-
-// pause waits for d; false: ctx has ended.
-func pause(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
 	}
 }
