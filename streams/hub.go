@@ -34,7 +34,7 @@ const (
 
 // Streams are all streams of the hub, sorted; a bucket is one of them.
 func Streams() []string {
-	names := append(ChatStreams(), StreamAdvisories, StreamProbe)
+	names := append(ChatStreams(), StreamAdvisories, StreamProbe, StreamDLQ, StreamDelivery, StreamSched)
 	for _, b := range hubBuckets {
 		names = append(names, bucketStreamPrefix+string(b))
 	}
@@ -55,7 +55,15 @@ func LeafStreams() []string {
 // Consumers are the durable consumers of a stream. The error is ErrBadStream.
 func Consumers(stream string) ([]string, error) {
 	if _, err := ParseChatStream(stream); err == nil {
-		return []string{ConsumerPersist}, nil
+		return []string{ConsumerDeliver, ConsumerPersist}, nil
+	}
+	switch stream {
+	case StreamAdvisories:
+		return []string{ConsumerDeadletter}, nil
+	case StreamDelivery:
+		return []string{ConsumerPush}, nil
+	case StreamSched:
+		return []string{ConsumerDue}, nil
 	}
 	return nil, checkStream(stream)
 }
@@ -89,6 +97,9 @@ func ConsumerNextSubject(stream, consumer string) (string, error) {
 func EraseSubject(stream string) (string, error) {
 	return ofStream(hubAPI+"STREAM.MSG.DELETE.", stream)
 }
+
+// PurgeSubject asks the leader of a stream to take out what lies on the subjects that the request names. The error is ErrBadStream.
+func PurgeSubject(stream string) (string, error) { return ofStream(hubAPI+"STREAM.PURGE.", stream) }
 
 // StepDownSubject asks the leader of a stream to hand over to another replica. The error is ErrBadStream.
 func StepDownSubject(stream string) (string, error) {
@@ -179,7 +190,8 @@ func ofConsumerOf(prefix, stream, consumer string) (string, error) {
 
 // checkStream knows our streams by name, so nothing that could be a wildcard gets into a request.
 func checkStream(stream string) error {
-	if stream == StreamAdvisories || stream == StreamProbe {
+	switch stream {
+	case StreamAdvisories, StreamProbe, StreamDLQ, StreamDelivery, StreamSched:
 		return nil
 	}
 	if b, err := ParseBucketStream(stream); err == nil && slices.Contains(hubBuckets, b) {

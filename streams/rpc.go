@@ -18,17 +18,24 @@ const (
 	ServiceDirectory Service = "directory"
 	ServiceHistory   Service = "history"
 	ServiceAdmin     Service = "admin"
+	ServiceCursors   Service = "cursors"
+	ServiceDead      Service = "deadletter"
+	ServiceLedger    Service = "ledger"
 
 	// These have no methods: a process registers them so that $SRV shows that it has the role.
 	ServiceGateway Service = "gateway"
 	ServicePersist Service = "persist"
 	ServiceAPI     Service = "api"
+	ServiceDeliver Service = "deliver"
 	ServiceHub     Service = "hub"
 	ServiceLeaf    Service = "leaf"
 
 	DirectoryVersion = "1.1.0"
 	HistoryVersion   = "1.0.0"
 	AdminVersion     = "1.0.0"
+	CursorsVersion   = "1.0.0"
+	DeadVersion      = "1.0.0"
+	LedgerVersion    = "1.0.0"
 	RoleVersion      = "1.0.0" // of the services without methods
 )
 
@@ -40,6 +47,11 @@ const (
 	DirectoryImport  Method = "import"  // users, channels and messages in bulk, for canopy seed
 	HistorySend      Method = "send"    // the seq that a client_msg_id got
 	HistoryMessage   Method = "message" // one stored message
+
+	CursorsRead      Method = "read"      // somebody has read a channel
+	CursorsDelivered Method = "delivered" // up to where devices have got everything
+	DeadRetry        Method = "retry"     // canopy dlq retry: one dead letter, tried again
+	LedgerShow       Method = "show"      // canopy delivery show: what became of a message
 
 	AdminUsers      Method = "users"      // canopy user ls
 	AdminUser       Method = "user"       // canopy user …: one account, made or changed
@@ -58,13 +70,17 @@ const rpcPrefix = "rpc."
 
 // Services are all services, sorted.
 func Services() []Service {
-	return []Service{ServiceAdmin, ServiceAPI, ServiceDirectory, ServiceGateway, ServiceHistory, ServiceHub, ServiceLeaf, ServicePersist}
+	return []Service{ServiceAdmin, ServiceAPI, ServiceCursors, ServiceDead, ServiceDeliver, ServiceDirectory, ServiceGateway, ServiceHistory, ServiceHub, ServiceLeaf, ServiceLedger, ServicePersist}
 }
 
 // descriptions are what `nats service ls` shows.
 var descriptions = map[Service]string{
 	ServiceAdmin:     "accounts, workspaces and tokens, for operators",
 	ServiceAPI:       "REST, the directory and history",
+	ServiceCursors:   "what people have read and devices have got",
+	ServiceDead:      "dead letters, tried again",
+	ServiceDeliver:   "offline recipients, dead letters and what waits for its time",
+	ServiceLedger:    "what became of a message, for each recipient",
 	ServiceDirectory: "who may what, for gateways",
 	ServiceGateway:   "sockets of people",
 	ServiceHistory:   "messages that the log no longer holds",
@@ -83,6 +99,12 @@ func Methods(service Service) []Method {
 		return []Method{DirectoryImport, DirectoryKeys, DirectorySession, DirectoryTicket}
 	case ServiceHistory:
 		return []Method{HistoryMessage, HistorySend}
+	case ServiceCursors:
+		return []Method{CursorsDelivered, CursorsRead}
+	case ServiceDead:
+		return []Method{DeadRetry}
+	case ServiceLedger:
+		return []Method{LedgerShow}
 	case ServiceAdmin:
 		return []Method{AdminInvite, AdminKeys, AdminMember, AdminToken, AdminUser, AdminUsers, AdminWorkspace, AdminWorkspaces}
 	}

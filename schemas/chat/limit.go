@@ -27,17 +27,28 @@ const (
 	MaxInvites        = 200      // invites of a workspace that are open
 	MaxInviteUses     = 10000    // people whom one invite brings in
 	MaxIdempotencyKey = 255      // bytes of an Idempotency-Key
+	MaxMentions       = 50       // logins that one message names with effect
+	MaxAttempts       = 32       // attempts that the state of a delivery tells; the last ones
+	MaxMuted          = 500      // channels that one user mutes in a workspace
+	MaxKeywords       = 30       // words that one user watches in a workspace
+	MaxUnread         = 1000     // messages of a channel that are counted as unread; beyond, the count says so
+	MaxFollowers      = 1000     // people of a thread that its replies are owed to; the latest ones
+	MaxSubscriptions  = 20       // Web Push subscriptions of one user; the oldest gives way
+	MaxWebhooks       = 10       // webhooks of a workspace
+	MaxScheduled      = 100      // messages and reminders of one user in a workspace that wait for their time
+	MaxHookURL        = 2048     // bytes of the address of a webhook or push service
 	BroadcastMembers  = 1000     // members of a channel above which typing and presence are not broadcast
 )
 
 // Times that every client can rely on.
 const (
-	TicketLife        = 30 * time.Second    // of a socket ticket
-	RefreshGrace      = 30 * time.Second    // in which the refresh token before the last is still taken
-	IdempotencyWindow = 24 * time.Hour      // in which an Idempotency-Key stands for its first request
-	MaxInviteLife     = 30 * 24 * time.Hour // of an invite; the default is a week
-	TypingLife        = 6 * time.Second     // after which a typing frame counts no more
-	TypingEvery       = 3 * time.Second     // at most one typing frame a user and channel goes out in it
+	TicketLife        = 30 * time.Second     // of a socket ticket
+	RefreshGrace      = 30 * time.Second     // in which the refresh token before the last is still taken
+	IdempotencyWindow = 24 * time.Hour       // in which an Idempotency-Key stands for its first request
+	MaxInviteLife     = 30 * 24 * time.Hour  // of an invite; the default is a week
+	MaxScheduleAhead  = 365 * 24 * time.Hour // how far ahead a message or reminder can be scheduled
+	TypingLife        = 6 * time.Second      // after which a typing frame counts no more
+	TypingEvery       = 3 * time.Second      // at most one typing frame a user and channel goes out in it
 )
 
 // DedupWindow is how long the log itself remembers a Nats-Msg-Id. A client_msg_id whose own

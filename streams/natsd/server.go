@@ -29,7 +29,7 @@ var (
 
 // Defaults of fields that were left at zero.
 const (
-	DefaultMaxStore     = 6 << 30          // bytes of streams in files that may be reserved: what provision.Alone asks for, and room
+	DefaultMaxStore     = 8 << 30          // bytes of streams in files that may be reserved: what provision.Alone asks for, and room
 	DefaultMaxMemory    = 256 << 20        // bytes of streams in memory
 	DefaultPingInterval = 10 * time.Second // two pings without an answer end a connection or link (nats.md §3)
 	maxPingsOut         = 2
