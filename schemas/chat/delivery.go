@@ -52,19 +52,25 @@ type Attempt struct {
 	Error  string    `json:"error,omitempty"` // empty: it was taken
 }
 
-// Rank orders the states of one message for one recipient: a higher one never gives way to a lower one. A delivered one
-// is above everything; within a round, an ended one is above a pending one, which is the higher the more it was tried.
+// Rank orders the states of one message for one recipient: a higher one never gives way to a lower one. A read one is above
+// everything, and a delivered one above all others; within a round, an ended one is above a pending one, which is the higher
+// the more it was tried. Rounds above the thousandth are not told apart, nor are attempts beyond those that are kept. It
+// is above 0, and below what a time in microseconds is.
 func (d Delivery) Rank() int64 {
 	const (
 		ended     = 1 << 20
 		round     = 1 << 21
 		delivered = 1 << 40
+		rounds    = 1000
 	)
+	begun := int64(min(d.Round, rounds)) * round
 	switch d.Status {
-	case DeliveryDelivered, DeliveryRead:
+	case DeliveryRead:
+		return delivered + 1
+	case DeliveryDelivered:
 		return delivered
 	case DeliveryDead, DeliveryExpired:
-		return int64(d.Round)*round + ended
+		return begun + ended
 	}
-	return int64(d.Round)*round + 1 + int64(len(d.Attempts))
+	return begun + 1 + int64(min(len(d.Attempts), MaxAttempts))
 }

@@ -3,6 +3,7 @@ package chat
 import (
 	"strings"
 	"unicode"
+	"unicode/utf8"
 )
 
 // Mentions is who a message's text names.
@@ -20,23 +21,46 @@ const (
 
 // MentionsOf reads who body names. A mention is an @ at the beginning or after a character that is neither a letter, a
 // digit nor one of . _ - + @ / (so that no address of e-mail is one), and then a login (CheckLogin), in whatever case; of
-// the punctuation that a login may have, what ends the word belongs to the sentence.
-// What stands between backticks is code and names nobody.
+// the punctuation that a login may have, what ends the word belongs to the sentence. Letters of a script that has no spaces
+// between its words end a word and begin one. A Latin letter or an accent that no login has makes it another word, which
+// names nobody. What stands between as many backticks as many is code and names nobody; backticks that nothing closes are text.
 func MentionsOf(body string) Mentions {
 	var m Mentions
-	code := false
 	before := ' '
-	for i, c := range body {
+	for i := 0; i < len(body); {
+		c, size := utf8.DecodeRuneInString(body[i:])
 		switch {
 		case c == '`':
-			code = !code
-		case c == '@' && !code && !inWord(before):
+			size = codeAt(body[i:])
+		case c == '@' && !inWord(before):
 			m.add(loginAt(body[i+1:]))
 		}
 		before = c
+		i += size
 	}
 	return m
 }
+
+// codeAt is the length of the code that s, which begins with a backtick, begins with; or else that of its backticks.
+func codeAt(s string) int {
+	fence := backticks(s)
+	for i := fence; i < len(s); {
+		next := strings.IndexByte(s[i:], '`')
+		if next < 0 {
+			break
+		}
+		i += next
+		n := backticks(s[i:])
+		i += n
+		if n == fence {
+			return i
+		}
+	}
+	return fence
+}
+
+// backticks is how many s begins with.
+func backticks(s string) int { return len(s) - len(strings.TrimLeft(s, "`")) }
 
 // Names reports whether the text names a user of this login by it, or everybody in the channel.
 func (m Mentions) Names(login string) bool {
@@ -83,7 +107,8 @@ func loginAt(s string) string {
 		}
 	}
 	login := strings.TrimRight(s[:end], "._-+@")
-	if len(login) > MaxLogin {
+	after, _ := utf8.DecodeRuneInString(s[end:])
+	if len(login) > MaxLogin || len(login) == end && (unicode.Is(unicode.Latin, after) || isAccent(after)) {
 		return ""
 	}
 	return login
@@ -93,4 +118,17 @@ func inLogin(c rune) bool {
 	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.ContainsRune("._-+@", c)
 }
 
-func inWord(c rune) bool { return inLogin(c) || c == '/' || unicode.IsLetter(c) || unicode.IsDigit(c) }
+func inWord(c rune) bool { return inLogin(c) || c == '/' || isWord(c) }
+
+// isWord reports whether c belongs to the same word as what stands beside it.
+func isWord(c rune) bool {
+	return (unicode.IsLetter(c) || unicode.IsDigit(c) || isAccent(c)) && !unicode.In(c, unspaced...)
+}
+
+// isAccent reports whether c changes the letter before it. What changes the look of an emoji is none.
+func isAccent(c rune) bool {
+	return unicode.In(c, unicode.Mn, unicode.Mc) && !unicode.Is(unicode.Variation_Selector, c)
+}
+
+// unspaced are the scripts that are written without spaces between words.
+var unspaced = []*unicode.RangeTable{unicode.Han, unicode.Hiragana, unicode.Katakana, unicode.Bopomofo, unicode.Thai, unicode.Lao, unicode.Khmer, unicode.Myanmar}

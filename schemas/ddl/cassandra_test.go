@@ -9,7 +9,7 @@ import (
 	"github.com/canopychat/canopy/schemas/ddl"
 )
 
-func TestCassandrasFilesAreNumberedAndDropNothing(t *testing.T) {
+func TestCassandrasFilesAreNumberedAndCreateEachTableOnce(t *testing.T) {
 	files := ddl.CassandraMessages()
 	entries, err := fs.ReadDir(files, ".")
 	if err != nil || len(entries) == 0 {
@@ -32,7 +32,7 @@ func TestCassandrasFilesAreNumberedAndDropNothing(t *testing.T) {
 			seen[m[1]] = true
 		}
 	}
-	for _, table := range []string{"messages_by_channel", "buckets_by_channel", "sends_by_client_id", "read_cursors", "delivery_state"} {
+	for _, table := range []string{"messages_by_channel", "buckets_by_channel", "sends_by_client_id", "read_cursors", "device_cursors", "deliveries_by_message"} {
 		if !seen[table] {
 			t.Errorf("no file creates %s", table)
 		}

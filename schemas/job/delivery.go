@@ -46,8 +46,8 @@ func ParseDelivery(b []byte) (Delivery, error) {
 		return Delivery{}, fmt.Errorf("%w: %w", ErrMalformed, chat.ErrBadID)
 	case d.Seq == 0 || d.Seq > chat.MaxSeq || d.Epoch == 0 || d.Epoch > chat.MaxEpoch:
 		return Delivery{}, fmt.Errorf("%w: epoch %d, seq %d", ErrMalformed, d.Epoch, d.Seq)
-	case d.Round < 0 || d.Tried < 0 || d.Why == "":
-		return Delivery{}, fmt.Errorf("%w: round, tried or why", ErrMalformed)
+	case d.Shard < 0 || d.Round < 0 || d.Tried < 0 || d.Why == "":
+		return Delivery{}, fmt.Errorf("%w: shard, round, tried or why", ErrMalformed)
 	}
 	return d, nil
 }

@@ -46,8 +46,10 @@ func ParseScheduled(b []byte) (Scheduled, error) {
 		return Scheduled{}, fmt.Errorf("%w: kind %.20q", ErrMalformed, s.Kind)
 	case !chat.IsID(s.ID) || !chat.IsID(string(s.WorkspaceID)) || !chat.IsID(string(s.UserID)):
 		return Scheduled{}, fmt.Errorf("%w: %w", ErrMalformed, chat.ErrBadID)
-	case s.Kind == Later && !chat.IsID(string(s.ChannelID)):
+	case (s.Kind == Later || s.ChannelID != "") && !chat.IsID(string(s.ChannelID)):
 		return Scheduled{}, fmt.Errorf("%w: channel_id: %w", ErrMalformed, chat.ErrBadID)
+	case s.Seq > chat.MaxSeq || s.Thread > chat.MaxSeq:
+		return Scheduled{}, fmt.Errorf("%w: seq %d, thread %d", ErrMalformed, s.Seq, s.Thread)
 	case s.At.IsZero():
 		return Scheduled{}, fmt.Errorf("%w: at", ErrMalformed)
 	}

@@ -38,7 +38,22 @@
 //	PATCH  /channels/{id}/members/{user}              EditChannelMember                 200 Member
 //	DELETE /channels/{id}/members/{user}                                                204
 //	POST   /channels/{id}/read                        MarkRead                          200 ReadCursor
-//	GET    /workspaces/{id}/read                                                        200 ReadCursorList
+//	GET    /workspaces/{id}/read                      ?messages=                        200 ReadCursorList
+//	GET    /workspaces/{id}/preferences                                                 200 Preferences
+//	PUT    /workspaces/{id}/preferences               Preferences                       200 Preferences
+//	PUT, DELETE /channels/{id}/messages/{seq}/follow                                    204
+//	GET    /push/key                                                                    200 PushKey
+//	GET    /me/subscriptions                                                            200 SubscriptionList
+//	POST   /me/subscriptions                          NewSubscription                   201 Subscription
+//	DELETE /me/subscriptions/{subscription}                                             204
+//	GET    /workspaces/{id}/webhooks                                                    200 WebhookList
+//	POST   /workspaces/{id}/webhooks                  NewWebhook                        201 Webhook, the only answer with its secret
+//	DELETE /workspaces/{id}/webhooks/{webhook}                                          204
+//	GET    /workspaces/{id}/scheduled                                                   200 ScheduledList
+//	DELETE /workspaces/{id}/scheduled/{scheduled}                                       204
+//	POST   /channels/{id}/scheduled                   NewScheduled                      201 Scheduled
+//	POST   /workspaces/{id}/reminders                 NewReminder                       201 Scheduled
+//	GET    /channels/{id}/messages/{seq}/delivery     ?user_id= &cursor= &limit=        200 Delivery; for owners and administrators
 //	GET    /channels/{id}/messages                    ?before= | after= | around=, &limit=   200 MessageList
 //	POST   /channels/{id}/messages                    NewMessage                        201 Ack; 200 for a duplicate
 //	PATCH  /channels/{id}/messages/{seq}              EditMessage                       200 Stored

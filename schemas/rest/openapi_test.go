@@ -27,13 +27,14 @@ var (
 	requests = []any{
 		rest.Setup{}, rest.Login{}, rest.Refresh{}, rest.NewPassword{}, rest.EditMe{}, rest.NewWorkspace{}, rest.EditWorkspace{}, rest.EditMember{},
 		rest.NewInvite{}, rest.AcceptInvite{}, rest.NewChannel{}, rest.EditChannel{}, rest.NewDirect{}, rest.AddMembers{}, rest.EditChannelMember{},
-		rest.MarkRead{}, rest.NewMessage{}, rest.EditMessage{},
+		rest.MarkRead{}, rest.NewMessage{}, rest.EditMessage{}, rest.NewSubscription{}, rest.SubscriptionKeys{}, rest.NewWebhook{}, rest.NewScheduled{}, rest.NewReminder{},
 	}
 	answers = []any{
 		rest.Problem{}, rest.SetupState{}, rest.SignedIn{}, rest.Tokens{}, rest.Ticket{}, rest.Session{}, rest.SessionList{}, rest.Gateway{}, rest.GatewayList{},
 		rest.User{}, rest.Me{}, rest.Workspace{}, rest.WorkspaceList{}, rest.Member{}, rest.MemberList{}, rest.Invite{}, rest.InviteList{}, rest.InviteState{},
-		rest.Channel{}, rest.ChannelList{}, rest.ReadCursor{}, rest.ReadCursorList{}, rest.Ack{}, rest.Stored{}, rest.Message{}, rest.MessageList{},
-		chat.Reaction{}, chat.Attachment{},
+		rest.Channel{}, rest.ChannelList{}, rest.ReadCursor{}, rest.ReadState{}, rest.UnreadMessage{}, rest.ReadCursorList{}, rest.Ack{}, rest.Stored{}, rest.Message{}, rest.MessageList{},
+		rest.Preferences{}, rest.Quiet{}, rest.PushKey{}, rest.Subscription{}, rest.SubscriptionList{}, rest.Webhook{}, rest.WebhookList{},
+		rest.Scheduled{}, rest.ScheduledList{}, rest.Delivery{}, rest.Recipient{}, rest.Step{}, chat.Reaction{}, chat.Attachment{},
 	}
 )
 
@@ -328,7 +329,12 @@ func TestTheDocumentHasTheLimits(t *testing.T) {
 		"sessions": {s["SessionList"].Properties["sessions"].MaxItems, chat.MaxSignIns}, "members": {s["MemberList"].Properties["members"].MaxItems, chat.MaxPageSize},
 		"messages": {s["MessageList"].Properties["messages"].MaxItems, chat.MaxPageSize}, "attachments": {s["Message"].Properties["attachments"].MaxItems, chat.MaxAttachments},
 		"expires_in": {int(s["NewInvite"].Properties["expires_in"].AnyOf[0].Maximum), int(chat.MaxInviteLife.Seconds())},
-		"max_uses":   {int(s["NewInvite"].Properties["max_uses"].AnyOf[0].Maximum), chat.MaxInviteUses},
+		"unread":     {int(s["ReadState"].Properties["unread"].Maximum), chat.MaxUnread}, "mentions": {int(s["ReadState"].Properties["mentions"].Maximum), chat.MaxUnread},
+		"unread messages": {s["ReadState"].Properties["messages"].MaxItems, chat.MaxUnread}, "muted_channels": {s["Preferences"].Properties["muted_channels"].MaxItems, chat.MaxMuted},
+		"keywords": {s["Preferences"].Properties["keywords"].MaxItems, chat.MaxKeywords}, "subscriptions": {s["SubscriptionList"].Properties["subscriptions"].MaxItems, chat.MaxSubscriptions},
+		"webhooks": {s["WebhookList"].Properties["webhooks"].MaxItems, chat.MaxWebhooks},
+		"Address":  {s["Address"].MaxLength, chat.MaxHookURL}, "recipients": {s["Delivery"].Properties["recipients"].MaxItems, chat.MaxPageSize},
+		"max_uses": {int(s["NewInvite"].Properties["max_uses"].AnyOf[0].Maximum), chat.MaxInviteUses},
 	} {
 		if pair[0] != pair[1] {
 			t.Errorf("%s is at most %d in the document, and %d in Go", name, pair[0], pair[1])

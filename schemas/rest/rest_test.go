@@ -7,9 +7,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/canopychat/canopy/schemas/chat"
 	"github.com/canopychat/canopy/schemas/event"
 	"github.com/canopychat/canopy/schemas/fault"
+	"github.com/canopychat/canopy/schemas/job"
 	"github.com/canopychat/canopy/schemas/rest"
 )
 
@@ -63,7 +66,39 @@ func TestGoldenBytes(t *testing.T) {
 		{rest.EditChannelMember{Role: chat.ChannelManager}, `{"role":"manager"}`},
 		{rest.Member{UserID: "u1", Login: "a", DisplayName: "A", ChannelRole: chat.ChannelMember}, `{"user_id":"u1","login":"a","display_name":"A","channel_role":"member"}`},
 		{rest.MarkRead{Seq: 7}, `{"seq":7}`},
-		{rest.ReadCursorList{Cursors: []rest.ReadCursor{{ChannelID: "c1", Seq: 7}}}, `{"cursors":[{"channel_id":"c1","seq":7}]}`},
+		{rest.ReadCursor{ChannelID: "c1", Seq: 7}, `{"channel_id":"c1","seq":7}`},
+		{rest.ReadCursorList{Cursors: []rest.ReadState{
+			{ChannelID: "c1", Seq: 7, JoinedSeq: 3, Unread: 2, Mentions: 1, More: true, Through: 12, Messages: []rest.UnreadMessage{{Seq: 11, Mention: true}, {Seq: 9}}},
+			{ChannelID: "c2", JoinedSeq: 4},
+		}}, `{"cursors":[{"channel_id":"c1","seq":7,"joined_seq":3,"unread":2,"mentions":1,"more":true,"through":12,"messages":[{"seq":11,"mention":true},{"seq":9}]},` +
+			`{"channel_id":"c2","seq":0,"joined_seq":4,"unread":0,"mentions":0,"through":0}]}`},
+		{rest.PreferencesOf(chat.Preferences{Muted: []chat.ChannelID{"c1"}, Keywords: []string{"go"}, Quiet: &chat.Quiet{Until: at, From: "22:00", To: "07:30", Zone: "Europe/Berlin"}}),
+			`{"muted_channels":["c1"],"keywords":["go"],"do_not_disturb":{"until":"2026-03-04T06:06:07.089Z","from":"22:00","to":"07:30","time_zone":"Europe/Berlin"}}`},
+		{rest.PreferencesOf(chat.Preferences{Quiet: &chat.Quiet{}}), `{"do_not_disturb":{}}`},
+		{rest.PushKey{Key: "BP"}, `{"key":"BP"}`},
+		{rest.NewSubscription{Endpoint: "https://p", Keys: rest.SubscriptionKeys{P256dh: "BP", Auth: "x"}}, `{"endpoint":"https://p","keys":{"p256dh":"BP","auth":"x"}}`},
+		{rest.SubscriptionList{Subscriptions: []rest.Subscription{{ID: "s1", Endpoint: "https://p", CreatedAt: rest.Time(at)}}},
+			`{"subscriptions":[{"id":"s1","endpoint":"https://p","created_at":"2026-03-04T06:06:07.089Z"}]}`},
+		{rest.NewWebhook{URL: "https://h"}, `{"url":"https://h"}`},
+		{rest.WebhookList{Webhooks: []rest.Webhook{{ID: "h1", URL: "https://h", Secret: "whsec_x", By: "u1", CreatedAt: rest.Time(at)}, {ID: "h2", CreatedAt: rest.Time(at)}}},
+			`{"webhooks":[{"id":"h1","url":"https://h","secret":"whsec_x","by":"u1","created_at":"2026-03-04T06:06:07.089Z"},{"id":"h2","url":"","by":"","created_at":"2026-03-04T06:06:07.089Z"}]}`},
+		{rest.NewScheduled{Body: "x", At: rest.Time(at)}, `{"body":"x","at":"2026-03-04T06:06:07.089Z","client_msg_id":"","thread":0}`},
+		{rest.NewReminder{Text: "x", At: rest.Time(at), ChannelID: "c1", Seq: 7}, `{"text":"x","at":"2026-03-04T06:06:07.089Z","channel_id":"c1","seq":7}`},
+		{rest.ScheduledList{Scheduled: []rest.Scheduled{rest.ScheduledOf(job.Scheduled{
+			ID: "j1", Kind: job.Later, WorkspaceID: "w1", UserID: "u1", ChannelID: "c1", Thread: 3, ClientMsgID: "m", Body: "x", At: at, CreatedAt: at,
+		}), rest.ScheduledOf(job.Scheduled{ID: "j2", Kind: job.Reminder, ChannelID: "c1", Seq: 5, At: at, CreatedAt: at})}},
+			`{"scheduled":[{"id":"j1","kind":"message","channel_id":"c1","thread":3,"client_msg_id":"m","body":"x","at":"2026-03-04T06:06:07.089Z","created_at":"2026-03-04T06:06:07.089Z"},` +
+				`{"id":"j2","kind":"reminder","channel_id":"c1","seq":5,"body":"","at":"2026-03-04T06:06:07.089Z","created_at":"2026-03-04T06:06:07.089Z"}]}`},
+		{rest.Delivery{ChannelID: "c1", Seq: 7, ServerMsgID: "2.7", SenderID: "u1", StoredAt: rest.Time(at), Routed: true, NextCursor: "x", Recipients: []rest.Recipient{
+			{UserID: "u2", Login: "b", Status: chat.DeliveryPending, Why: chat.OwedDirect, Next: new(rest.Time(at)), Attempts: 2, Error: "410", Rounds: 1,
+				Story: []rest.Step{{At: new(rest.Time(at)), What: "stored"}, {What: "attempt", Text: "410"}}},
+			{UserID: "u3", Status: chat.DeliveryRead, At: new(rest.Time(at)), Device: "laptop", Story: []rest.Step{}},
+			{UserID: "u4", Status: chat.DeliveryDead, Reason: "gave up", Story: []rest.Step{}},
+		}}, `{"channel_id":"c1","seq":7,"server_msg_id":"2.7","sender_id":"u1","stored_at":"2026-03-04T06:06:07.089Z","routed":true,"recipients":[` +
+			`{"user_id":"u2","login":"b","status":"pending","why":"direct","next_attempt":"2026-03-04T06:06:07.089Z","attempts":2,"last_error":"410","rounds":1,` +
+			`"story":[{"at":"2026-03-04T06:06:07.089Z","what":"stored"},{"what":"attempt","text":"410"}]},` +
+			`{"user_id":"u3","status":"read","at":"2026-03-04T06:06:07.089Z","device":"laptop","attempts":0,"story":[]},` +
+			`{"user_id":"u4","status":"dead","attempts":0,"reason":"gave up","story":[]}],"next_cursor":"x"}`},
 		{rest.UserOf(chat.User{ID: "u1", Login: "a", DisplayName: "Ä"}), `{"id":"u1","login":"a","display_name":"Ä"}`},
 		{rest.EditMe{DisplayName: "Ä"}, `{"display_name":"Ä"}`},
 		{rest.EditChannel{}, `{}`},
@@ -76,6 +111,25 @@ func TestGoldenBytes(t *testing.T) {
 		got, err := json.Marshal(c.v)
 		if err != nil || string(got) != c.want {
 			t.Errorf("%T is\n%s, %v; want\n%s", c.v, got, err, c.want)
+		}
+	}
+}
+
+func TestPreferencesAreReadAsTheyAreWritten(t *testing.T) {
+	for _, want := range []chat.Preferences{
+		{}, {Muted: []chat.ChannelID{"c1", "c2"}, Keywords: []string{"go", "deploy day"}},
+		{Quiet: &chat.Quiet{Until: at.Truncate(time.Millisecond).UTC()}}, {Quiet: &chat.Quiet{From: "22:00", To: "07:30", Zone: "Europe/Berlin"}},
+	} {
+		written, err := json.Marshal(rest.PreferencesOf(want))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var read rest.Preferences
+		if err := json.Unmarshal(written, &read); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, read.Chat()); diff != "" {
+			t.Errorf("%s (-written +read):\n%s", written, diff)
 		}
 	}
 }

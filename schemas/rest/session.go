@@ -1,9 +1,6 @@
 package rest
 
-import (
-	"github.com/canopychat/canopy/schemas/chat"
-	"github.com/canopychat/canopy/schemas/token"
-)
+import "github.com/canopychat/canopy/schemas/token"
 
 // SetupState says whether the deployment waits for its first visitor.
 type SetupState struct {
@@ -81,20 +78,4 @@ type Gateway struct {
 // GatewayList is the gateways that live, in the order in which a client tries them.
 type GatewayList struct {
 	Gateways []Gateway `json:"gateways"`
-}
-
-// MarkRead says how far the one who asks has read a channel.
-type MarkRead struct {
-	Seq chat.Seq `json:"seq"`
-}
-
-// ReadCursor is how far somebody has read a channel. It never goes back.
-type ReadCursor struct {
-	ChannelID chat.ChannelID `json:"channel_id"`
-	Seq       chat.Seq       `json:"seq"`
-}
-
-// ReadCursorList is the read cursors of the one who asks in a workspace, of channels that they may see.
-type ReadCursorList struct {
-	Cursors []ReadCursor `json:"cursors"`
 }

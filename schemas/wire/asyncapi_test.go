@@ -37,8 +37,8 @@ func TestGoldenFramesAreMessagesOfTheAsyncAPIDocument(t *testing.T) {
 		if err := d.Check(wiretest.FromGateway, frame); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
-		if d.Check(wiretest.FromClient, frame) == nil {
-			t.Errorf("%s passes for a client's", name)
+		if (d.Check(wiretest.FromClient, frame) == nil) != strings.HasPrefix(name, bothWays) {
+			t.Errorf("%s passes for a client's, or should", name)
 		}
 	}
 	for _, tt := range inbound {

@@ -16,6 +16,8 @@
 //	typing.start {channel_id}                                         nothing; typing to the others, at most one in chat.TypingEvery
 //	presence.set {status, text?, ref?}                                presence.update of oneself, with ref
 //	presence.query {user_ids, ref?}                                   a presence.update for each, with ref, and from then on for each change
+//	cursor.read {channel_id, seq, ref?}                               cursor.read with ref: seq is what counts then, which may be further
+//	cursor.delivered {seq}                                            nothing
 //	ping {ref}                                                        pong {ref}
 //
 //	gateway pushes
@@ -24,6 +26,8 @@
 //	event {kind, channel_id?, seq, prev?, ts, …}                      every other kind of stored event
 //	typing {channel_id, user_id, expires_s}                           somebody else writes; it counts for expires_s seconds
 //	presence.update {user_id, status, text?, ref?}                    how somebody can be reached: online, away or offline
+//	cursor.read {channel_id, seq, ref?}                               the user has read the channel up to seq, on whatever device
+//	cursor.stale {}                                                   read marks may have moved without a cursor.read: read them again
 //	resync {reason, head}
 //	error {code, message, ref?, client_msg_id?, retry_after?}         code is a fault.Kind; retry_after in seconds
 //
@@ -35,7 +39,16 @@
 // channel of at most chat.BroadcastMembers members with the person. In larger ones a client asks for the people that it
 // shows (presence.query, at most chat.MaxWatched; each query stands in place of the one before).
 //
-// cursor.read and cursor.delivered are frames of the protocol that this server answers with the error unsupported.
+// cursor.read says that the user has read a channel up to a message. A mark never goes back by itself; one beyond
+// what the gateway has of the log counts up to there. All sockets of the user are told, the sender with its ref and perhaps once more
+// without one: a client ignores what is not above what it knows. These frames have no seq of the log either and may be lost, as when
+// the gateway is cut off from the hub; where it notices, cursor.stale follows. A client reads GET /workspaces/{id}/read when it
+// connects and after cursor.stale, at a random moment of a few seconds, because others do too.
+//
+// cursor.delivered says that the client holds everything up to seq, a seq of its socket's frames: it need not be woken for
+// any of that. It is a claim for the sign-in, all of whose sockets count as one device, and reaches no further than what was written to the
+// socket. Resuming with a cursor says the same of that one. A client sends at most one a second; one that sends none is
+// pushed what it has seen.
 //
 // The package owns the bytes of frames. It knows no socket: the WebSocket header is edge/wsconn's.
 package wire

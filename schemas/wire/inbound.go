@@ -86,8 +86,8 @@ const MaxDepth = 32
 // rules are what a frame must keep. A field may be null, which many clients write for one that they leave out.
 var rules = ijson.Rules{Shape: ijson.ShapeOf[Inbound](), MaxDepth: MaxDepth}
 
-// Parse reads a frame, which must be I-JSON (schemas/ijson). When it fails the error is a *fault.Error (Invalid,
-// NotFound or Unsupported), and Ref and ClientMsgID are set as far as they could be read and may be repeated,
+// Parse reads a frame, which must be I-JSON (schemas/ijson). When it fails the error is a *fault.Error (Invalid
+// or NotFound), and Ref and ClientMsgID are set as far as they could be read and may be repeated,
 // so that the answer can name what it is about. Nothing of the result lies in data.
 func Parse(data []byte) (Inbound, error) {
 	var in Inbound
@@ -118,12 +118,12 @@ func (in *Inbound) check(badID error) error {
 		return in.checkPresence()
 	case PresenceQuery:
 		return in.checkQuery()
-	case CursorRead, CursorDelivered:
-		return fault.New(fault.Unsupported, "this server does not take %s yet", in.Type)
+	case CursorDelivered:
+		return in.checkSeq()
 	case "":
 		return fault.New(fault.Invalid, "type is missing")
 	}
-	if in.Kind() == "" && in.Type != TypingStart {
+	if in.Kind() == "" && in.Type != TypingStart && in.Type != CursorRead {
 		return fault.New(fault.Invalid, "type is not one of the documented frames")
 	}
 	if _, err := chat.ParseChannelID(string(in.ChannelID)); err != nil {
@@ -138,8 +138,12 @@ func (in *Inbound) check(badID error) error {
 		}
 		return nil
 	}
+	return in.checkSeq()
+}
+
+func (in *Inbound) checkSeq() error {
 	if in.Seq == 0 || in.Seq > chat.MaxSeq {
-		return fault.New(fault.Invalid, "seq must name a message of the channel")
+		return fault.New(fault.Invalid, "seq must name a message or an event")
 	}
 	return nil
 }

@@ -41,6 +41,10 @@ var inbound = []struct {
 		wire.Inbound{Type: wire.PresenceSet, Ref: wire.Ref(`"r"`), Status: chat.StatusAway, Text: "bäck at 3"}, ""},
 	{"a query", `{"type":"presence.query","user_ids":["u1","u2"]}`, wire.Inbound{Type: wire.PresenceQuery, UserIDs: []chat.UserID{"u1", "u2"}}, ""},
 	{"a query of nobody", `{"type":"presence.query"}`, wire.Inbound{Type: wire.PresenceQuery}, ""},
+	{"a read mark", `{"type":"cursor.read","channel_id":"c1","seq":5,"ref":"r"}`, wire.Inbound{Type: wire.CursorRead, ChannelID: "c1", Seq: 5, Ref: wire.Ref(`"r"`)}, ""},
+	{"a read mark without a ref", `{"type":"cursor.read","channel_id":"c1","seq":281474976710655}`, wire.Inbound{Type: wire.CursorRead, ChannelID: "c1", Seq: chat.MaxSeq}, ""},
+	{"a delivered cursor", `{"type":"cursor.delivered","seq":5}`, wire.Inbound{Type: wire.CursorDelivered, Seq: 5}, ""},
+	{"a delivered cursor with a ref", `{"type":"cursor.delivered","seq":1,"ref":3}`, wire.Inbound{Type: wire.CursorDelivered, Seq: 1, Ref: wire.Ref(`3`)}, ""},
 	{"ping", `{"type":"ping","ref":7}`, wire.Inbound{Type: wire.Ping, Ref: wire.Ref(`7`)}, ""},
 	{"ping without a ref", `{"type":"ping"}`, wire.Inbound{Type: wire.Ping}, ""},
 }
@@ -118,8 +122,16 @@ var badFrames = []struct {
 	{"a query of nobody's id", `{"type":"presence.query","user_ids":["u1","*"],"ref":"r"}`, fault.Invalid, ref},
 	{"a query of one", `{"type":"presence.query","user_ids":"u1","ref":"r"}`, fault.Invalid, ref},
 	{"a query of too many", `{"type":"presence.query","user_ids":["u1"` + strings.Repeat(`,"u1"`, chat.MaxWatched) + `],"ref":"r"}`, fault.Invalid, ref},
-	{"a read cursor", `{"type":"cursor.read","channel_id":"c1","seq":5,"ref":"r"}`, fault.Unsupported, ref},
-	{"a delivered cursor", `{"type":"cursor.delivered","seq":5,"ref":"r"}`, fault.Unsupported, ref},
+	{"a read mark of nothing", `{"type":"cursor.read","channel_id":"c1","ref":"r"}`, fault.Invalid, ref},
+	{"a read mark at 0", `{"type":"cursor.read","channel_id":"c1","seq":0,"ref":"r"}`, fault.Invalid, ref},
+	{"a read mark beyond every log", `{"type":"cursor.read","channel_id":"c1","seq":281474976710656,"ref":"r"}`, fault.Invalid, ref},
+	{"a read mark nowhere", `{"type":"cursor.read","seq":5,"ref":"r"}`, fault.NotFound, ref},
+	{"a read mark everywhere", `{"type":"cursor.read","channel_id":"*","seq":5,"ref":"r"}`, fault.NotFound, ref},
+	{"a delivered cursor of nothing", `{"type":"cursor.delivered","ref":"r"}`, fault.Invalid, ref},
+	{"a delivered cursor at 0", `{"type":"cursor.delivered","seq":0,"ref":"r"}`, fault.Invalid, ref},
+	{"a delivered cursor with an epoch", `{"type":"cursor.delivered","seq":"1.5","ref":"r"}`, fault.Invalid, ref},
+	{"a delivered cursor beyond every log", `{"type":"cursor.delivered","seq":281474976710656,"ref":"r"}`, fault.Invalid, ref},
+	{"a frame of the gateway's", `{"type":"cursor.stale","ref":"r"}`, fault.Invalid, ref},
 
 	{"no channel", `{"type":"message.send","ref":"r","client_msg_id":"m1","body":"hi"}`, fault.NotFound, both},
 	{"a wildcard", `{"type":"message.send","ref":"r","client_msg_id":"m1","channel_id":"*"}`, fault.NotFound, both},
@@ -136,7 +148,7 @@ var badFrames = []struct {
 	{"a client_msg_id that would break the answer", `{"type":"message.send","ref":"r","channel_id":"c1","client_msg_id":"a\",\"code\":\"b"}`, fault.Invalid, ref},
 	{"and in no channel", `{"type":"message.send","ref":"r","channel_id":"*","client_msg_id":"a\"b"}`, fault.NotFound, ref},
 	{"and of an unknown type", `{"type":"x","ref":"r","client_msg_id":"a\"b"}`, fault.Invalid, ref},
-	{"and of a type that is not taken yet", `{"type":"cursor.delivered","ref":"r","client_msg_id":"\u0000"}`, fault.Unsupported, ref},
+	{"and of a cursor", `{"type":"cursor.delivered","ref":"r","client_msg_id":"\u0000"}`, fault.Invalid, ref},
 	{"a long client_msg_id", `{"type":"message.send","ref":"r","channel_id":"c1","client_msg_id":"` + strings.Repeat("m", 65) + `"}`, fault.Invalid, ref},
 	{"a client_msg_id that is a number", `{"type":"message.send","ref":"r","channel_id":"c1","client_msg_id":5}`, fault.Invalid, ref},
 
@@ -296,6 +308,14 @@ func checkTaken(t *testing.T, in wire.Inbound) {
 				t.Fatalf("%+v", in)
 			}
 		}
+	case wire.CursorDelivered:
+		if in.Seq == 0 || in.Seq > chat.MaxSeq {
+			t.Fatalf("%+v", in)
+		}
+	case wire.CursorRead:
+		if in.Seq == 0 || in.Seq > chat.MaxSeq || !chat.IsID(string(in.ChannelID)) {
+			t.Fatalf("%+v", in)
+		}
 	default:
 		if (in.Kind() == "") != (in.Type == wire.TypingStart) || !chat.IsID(string(in.ChannelID)) {
 			t.Fatalf("%+v", in)
@@ -312,6 +332,7 @@ func FuzzParse(f *testing.F) {
 	for _, s := range []string{
 		``, `{}`, `{"type":5,"ref":"r"}`, `{"type":"ping","ref":null}`, `{"type":"x","client_msg_id":"a\"b"}`, `{"type":"message.edit","channel_id":"c1","seq":9223372036854775808}`,
 		`{"type":"ping","Type":"x"}`, `{"type":"ping","ref":"\ud83d"}`, "{\"type\":\"ping\",\"ref\":\"\xff\"}", `{"type":"ping","ref":[[[[]]]]}`, `{"ref":1e999}`, `{"type":"cursor.read"}`,
+		`{"type":"cursor.read","channel_id":"c1","seq":-1}`, `{"type":"cursor.delivered","seq":1e3}`, `{"type":"cursor.delivered","seq":null}`, `{"type":"cursor.stale"}`,
 	} {
 		f.Add([]byte(s))
 	}
@@ -326,7 +347,7 @@ func FuzzParse(f *testing.F) {
 			t.Fatalf("%+v, %v and then %+v, %v", first, err, in, again)
 		}
 		if err != nil {
-			if k := fault.KindOf(err); k != fault.Invalid && k != fault.NotFound && k != fault.Unsupported {
+			if k := fault.KindOf(err); k != fault.Invalid && k != fault.NotFound {
 				t.Fatalf("%q: %v", data, err)
 			}
 			checkAnswer(t, in, err)

@@ -168,6 +168,20 @@ func AppendPresence(dst []byte, user chat.UserID, p chat.Presence, ref Ref) []by
 	return append(dst, '}')
 }
 
+// AppendRead writes a cursor.read frame: the user has read a channel up to seq. ref is that of the frame that it answers, if it
+// answers one.
+func AppendRead(dst []byte, channel chat.ChannelID, seq chat.Seq, ref Ref) []byte {
+	dst = append(dst, `{"type":"cursor.read","channel_id":"`...)
+	dst = append(dst, channel...)
+	dst = append(dst, `","seq":`...)
+	dst = appendSeq(dst, seq)
+	dst = appendRef(dst, ref)
+	return append(dst, '}')
+}
+
+// AppendStale writes a cursor.stale frame: read marks may have moved without a cursor.read.
+func AppendStale(dst []byte) []byte { return append(dst, `{"type":"cursor.stale"}`...) }
+
 // ResyncReason says why a gateway cannot give everything after a cursor.
 type ResyncReason string
 

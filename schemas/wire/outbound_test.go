@@ -82,6 +82,9 @@ func outbound(t testing.TB) map[string][]byte {
 		"typing":                        wire.AppendTyping(nil, channel, bob),
 		"presence.update":               wire.AppendPresence(nil, bob, chat.Presence{Status: chat.StatusOnline}, nil),
 		"presence.update.answer":        wire.AppendPresence(nil, bob, chat.Presence{Status: chat.StatusAway, Text: "\"back\" at 3 <soon>"}, wire.Ref(`7`)),
+		"cursor.read":                   wire.AppendRead(nil, channel, 42, nil),
+		"cursor.read.answer":            wire.AppendRead(nil, channel, chat.MaxSeq, wire.Ref(`"r1"`)),
+		"cursor.stale":                  wire.AppendStale(nil),
 		"event.user.updated":            stored(t, workspaceWide, event.Event{Kind: event.UserUpdated, SenderID: bob, UserID: bob, User: &event.UserState{Login: "bob", DisplayName: "Bob"}}),
 		"event.unknown":                 wire.AppendStored(nil, place(50, 49), "poll.opened", []byte(`{"v":1,"kind":"poll.opened","epoch":2,"channel_id":"`+string(channel)+`","sender_id":"u1","body":{"question":"when?"}}`)),
 		"message.ack":                   wire.AppendMessageAck(nil, wire.Ack{ClientMsgID: msgID, ChannelID: channel, Epoch: 2, Seq: 42, At: at}),
@@ -142,6 +145,8 @@ func TestFramesAreAppended(t *testing.T) {
 		"m.ack":   func(b []byte) []byte { return wire.AppendMessageAck(b, wire.Ack{}) },
 		"ack":     func(b []byte) []byte { return wire.AppendAck(b, wire.Ref("1"), 2) },
 		"pong":    func(b []byte) []byte { return wire.AppendPong(b, nil) },
+		"read":    func(b []byte) []byte { return wire.AppendRead(b, "c1", 2, nil) },
+		"stale":   func(b []byte) []byte { return wire.AppendStale(b) },
 		"resync":  func(b []byte) []byte { return wire.AppendResync(b, wire.ResyncGap, 2) },
 		"error":   func(b []byte) []byte { return wire.AppendError(b, os.ErrClosed, nil) },
 	} {

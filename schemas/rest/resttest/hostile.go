@@ -27,7 +27,7 @@ type Target struct {
 	OutsiderID string            // the id of them
 	Guest      string            // token of a guest of the workspace, who is in no channel of it
 	Dead       map[string]string // tokens that do not count, by why: revoked, expired, of another key, alg none
-	Here       map[string]string // the parts of paths, by name, that are Member's: workspace, channel, user, session, seq, emoji, invite, code
+	Here       map[string]string // the parts of paths, by name, that are Member's: workspace, channel, user, session, seq, emoji, invite, code, subscription, webhook, scheduled
 	Secrets    []string          // what no answer may hold
 }
 
@@ -201,7 +201,7 @@ func (h Target) others(t *testing.T) {
 		}
 		for _, name := range o.names {
 			switch name {
-			case "workspace", "session":
+			case "workspace", "session", "subscription":
 				same(o, h.Outsider, name, h.Here[name])
 			case "channel":
 				same(o, h.Outsider, name, h.Here[name])

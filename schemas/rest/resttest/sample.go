@@ -5,14 +5,21 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 )
 
 // samples are right for the components of bodies that a type does not say enough of.
 var samples = map[string]string{
 	"ID": `"` + nowhere + `"`, "Name": `"Sample"`, "ChannelName": `"sample"`, "LoginName": `"sample"`, "Password": `"correct horse"`,
 	"Device": `"laptop"`, "Topic": `"what next"`, "Body": `"sample"`, "ClientMsgID": `"sample"`, "Role": `"member"`, "ChannelRole": `"member"`,
-	"email": `"sample@example.org"`,
+	"email": `"sample@example.org"`, "Moment": quoted(time.Now().Add(24 * time.Hour)), "TimeOfDay": `"22:00"`, "time_zone": `"UTC"`,
+	"Address": `"https://sample.example.org/here"`, "auth": `"c2l4dGVlbi1ieXRlcy0xNg"`,
+	// The base point of P-256 (SEC 2, 2.4.2), which anybody may call their key.
+	"p256dh": `"BGsX0fLhLEJH-Lzm5WOkQPJ3A32BLeszoPShOUXYmMKWT-NC4v4af5uO5-tKfA-eFivOM1drMV7Oy7ZAaDe_UfU"`,
 }
+
+// quoted is a moment as JSON.
+func quoted(at time.Time) string { return at.UTC().Format(`"` + time.RFC3339 + `"`) }
 
 // sample is a body that is right: the fields that it must have, or all when it must have none.
 func (d *Document) sample(name string) []byte {
@@ -20,8 +27,9 @@ func (d *Document) sample(name string) []byte {
 }
 
 // fields are the fields of a sample, as JSON.
-func (d *Document) fields(name string) map[string]string {
-	s := d.schemas[name]
+func (d *Document) fields(name string) map[string]string { return d.fieldsOf(d.schemas[name]) }
+
+func (d *Document) fieldsOf(s property) map[string]string {
 	fields := make(map[string]string)
 	for field, p := range s.Properties {
 		if len(s.Required) == 0 || slices.Contains(s.Required, field) {
@@ -53,6 +61,8 @@ func (d *Document) value(field string, p property) string {
 		return string(text)
 	}
 	switch p.Type {
+	case "object":
+		return string(object(d.fieldsOf(p)))
 	case "integer":
 		return "1"
 	case "boolean":
@@ -77,6 +87,11 @@ func (d *Document) kind(p property) string {
 	return kind
 }
 
+// ofIDs reports whether a field is an array of ids.
+func (d *Document) ofIDs(p property) bool {
+	return len(p.AnyOf) > 0 && d.ofIDs(p.AnyOf[0]) || p.Items != nil && p.Items.Ref == inSchemas+"ID"
+}
+
 // object writes an object of fields that are JSON already.
 func object(fields map[string]string) []byte {
 	var b strings.Builder
@@ -96,7 +111,9 @@ var notOfKind = map[string][]string{
 	"string":  {"7", "1.5", "true", "{}", "[]", `["x"]`},
 	"integer": {`"1"`, "1.5", "-1", "1e400", "18446744073709551616", "-9223372036854775809", "true", "{}", "[1]"},
 	"boolean": {`"true"`, "1", "0", "{}", "[true]"},
-	"array":   {`"x"`, "7", "{}", "[1]", "[[]]", "[{}]", `["*"]`, `["a.b"]`, `[""]`},
+	"array":   {`"x"`, "7", "{}", "[1]", "[[]]", "[{}]", `[""]`},
+	"object":  {`"x"`, "7", "true", "[]", "[{}]"},
+	"ids":     {`["*"]`, `["a.b"]`, `["a b"]`, `["A"]`}, // of arrays of ids, besides
 }
 
 // hostileBodies are bodies that are wrong: no I-JSON at all, and right but for one field.
@@ -114,7 +131,11 @@ func (d *Document) hostileBodies(name string) [][]byte {
 		all = append(all, []byte(body))
 	}
 	for field, p := range d.schemas[name].Properties {
-		for _, wrong := range notOfKind[d.kind(p)] {
+		wrongs := notOfKind[d.kind(p)]
+		if d.ofIDs(p) {
+			wrongs = slices.Concat(wrongs, notOfKind["ids"])
+		}
+		for _, wrong := range wrongs {
 			fields := maps.Clone(right)
 			fields[field] = wrong
 			all = append(all, object(fields))
