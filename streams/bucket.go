@@ -15,6 +15,7 @@ type Bucket string
 const (
 	BucketRegistry    Bucket = "registry"    // on the hub: which processes live, what they serve
 	BucketRevocations Bucket = "revocations" // on the hub: sign-ins that ended while tokens of theirs are still good
+	BucketDeadletters Bucket = "deadletters" // on the hub: which dead letters were dealt with, and up to where none is missing
 	BucketPresence    Bucket = "presence"    // in the domain of each leaf: who is online there
 )
 
@@ -52,14 +53,14 @@ const (
 
 // hubBuckets are the buckets that the hub has, leafBuckets those of each leaf.
 var (
-	hubBuckets  = []Bucket{BucketRegistry, BucketRevocations}
+	hubBuckets  = []Bucket{BucketDeadletters, BucketRegistry, BucketRevocations}
 	leafBuckets = []Bucket{BucketPresence}
 )
 
 // BucketStream is the stream of a bucket, KV_<bucket>. The error is ErrBadBucket.
 func BucketStream(b Bucket) (string, error) {
 	switch b {
-	case BucketRegistry, BucketRevocations, BucketPresence:
+	case BucketDeadletters, BucketRegistry, BucketRevocations, BucketPresence:
 		return bucketStreamPrefix + string(b), nil
 	}
 	return "", fmt.Errorf("%.40q: %w", string(b), ErrBadBucket)

@@ -1,6 +1,7 @@
 package streams
 
 import (
+	"cmp"
 	"slices"
 	"strconv"
 	"strings"
@@ -28,6 +29,9 @@ const (
 	HeaderDeadStoredAt = "Canopy-Dead-Stored-At" // when the original was stored, RFC 3339 with nanoseconds
 	HeaderDeadMsgID    = "Canopy-Dead-Msg-Id"    // the Nats-Msg-Id of the original
 	HeaderDeadFound    = "Canopy-Dead-Found"     // how it was noticed: advisory, note or reconciliation
+	HeaderDeadGone     = "Canopy-Dead-Gone"      // why the original could not be kept with it: its stream had no more of it
+	HeaderDeadCut      = "Canopy-Dead-Cut"       // how many headers of the original did not fit
+	HeaderDeadNats     = "Canopy-Dead-"          // before the name of any other header of the original that begins with Nats-: there it would order the server about
 )
 
 const (
@@ -35,7 +39,7 @@ const (
 	parkedPrefix = "parked."
 )
 
-// DLQSubject is where the dead letters of a consumer lie, dlq.<stream>.<consumer>. The error is ErrBadStream or ErrBadSubject.
+// DLQSubject is below which the dead letters of a consumer lie, dlq.<stream>.<consumer>; see DeadMsgID. The error is ErrBadStream or ErrBadSubject.
 func DLQSubject(stream, consumer string) (string, error) {
 	return ofConsumerOf(dlqPrefix, stream, consumer)
 }
@@ -59,8 +63,46 @@ func ParseParked(subject string) (stream, consumer string, err error) {
 	return parseOfConsumer(parkedPrefix, subject)
 }
 
+// DeadFilter is all dead letters of a consumer of a stream; an empty name means any. The error is ErrBadStream or ErrBadSubject.
+func DeadFilter(stream, consumer string) (string, error) {
+	if stream != "" {
+		if err := checkStream(stream); err != nil {
+			return "", err
+		}
+	}
+	if consumer != "" && !chat.IsID(consumer) {
+		return "", ErrBadSubject
+	}
+	return dlqPrefix + cmp.Or(stream, wildToken) + "." + cmp.Or(consumer, wildToken) + "." + wildToken, nil
+}
+
+// EndedKey is the key in the bucket deadletters of a dead letter that was dealt with, ended.<stream>.<consumer>.<seq>: whoever hears of it
+// again makes no new one. The error is ErrBadStream or ErrBadSubject.
+func EndedKey(stream, consumer string, seq chat.Seq) (string, error) {
+	of, err := deadKey("ended.", stream, consumer)
+	if err != nil {
+		return "", err
+	}
+	return of + "." + strconv.FormatUint(uint64(seq), 10), nil
+}
+
+// CheckedKey is the key in the bucket deadletters of up to where a consumer has no dead letter missing, checked.<stream>.<consumer>. The error is
+// ErrBadStream or ErrBadSubject.
+func CheckedKey(stream, consumer string) (string, error) {
+	return deadKey("checked.", stream, consumer)
+}
+
+// deadKey spells a stream without what a key cannot have.
+func deadKey(prefix, stream, consumer string) (string, error) {
+	if _, err := ofConsumerOf("", stream, consumer); err != nil {
+		return "", err
+	}
+	return prefix + strings.ToLower(strings.ReplaceAll(stream, "_", "")) + "." + consumer, nil
+}
+
 // DeadMsgID is the Nats-Msg-Id of a dead letter and of the note that one is due: the end of one event at one consumer is told
-// once, however often it is noticed. The error is ErrBadStream or ErrBadSubject.
+// once, however often it is noticed. It is also the subject that the letter lies on, so that there is one at most and it is found
+// without a search. The error is ErrBadStream or ErrBadSubject.
 func DeadMsgID(stream, consumer string, seq chat.Seq) (string, error) {
 	subject, err := DLQSubject(stream, consumer)
 	if err != nil {
@@ -68,6 +110,9 @@ func DeadMsgID(stream, consumer string, seq chat.Seq) (string, error) {
 	}
 	return subject + "." + strconv.FormatUint(uint64(seq), 10), nil
 }
+
+// IsAdvisory reports whether a subject is that of something a server says about a consumer, ours or not.
+func IsAdvisory(subject string) bool { return strings.HasPrefix(subject, ofConsumer) }
 
 func parseOfConsumer(prefix, subject string) (stream, consumer string, err error) {
 	rest, ok := strings.CutPrefix(subject, prefix)

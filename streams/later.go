@@ -33,6 +33,7 @@ const (
 	deliveryPrefix = "delivery."
 	schedPrefix    = "sched."
 	duePrefix      = "due."
+	decidedToken   = "decided"
 )
 
 // DeliverySubject is where the jobs of a user lie that are due, delivery.<ws>.<user>. The error is chat.ErrBadID.
@@ -78,6 +79,12 @@ func DueSubject(ws chat.WorkspaceID, user chat.UserID, id string) (string, error
 // DueFilter is all that is due, due.>.
 func DueFilter() string { return duePrefix + wildRest }
 
+// SchedDecidedSubject is where it is written down, once, whether it became due or was cancelled, sched.<ws>.<user>.<id>.decided.
+// The error is chat.ErrBadID.
+func SchedDecidedSubject(ws chat.WorkspaceID, user chat.UserID, id string) (string, error) {
+	return userSubject(schedPrefix, ws, user, id, decidedToken)
+}
+
 // ParseDelivery is the inverse of DeliverySubject and DeliveryWaitSubject; seq is 0 for a job that is due. The error is ErrBadSubject.
 func ParseDelivery(subject string) (ws chat.WorkspaceID, user chat.UserID, seq chat.Seq, err error) {
 	rest, ok := strings.CutPrefix(subject, deliveryPrefix)
@@ -106,6 +113,22 @@ func ParseSched(subject string) (ws chat.WorkspaceID, user chat.UserID, id strin
 		return "", "", "", false, ErrBadSubject
 	}
 	return chat.WorkspaceID(parts[0]), chat.UserID(parts[1]), parts[2], due, nil
+}
+
+// LaterStream is the stream that keeps what lies or waits on a subject: StreamDelivery or StreamSched. The error is ErrBadSubject.
+func LaterStream(subject string) (string, error) {
+	if _, _, _, err := ParseDelivery(subject); err == nil {
+		return StreamDelivery, nil
+	}
+	if _, _, _, _, err := ParseSched(subject); err == nil {
+		return StreamSched, nil
+	}
+	if waits, ok := strings.CutSuffix(subject, "."+decidedToken); ok {
+		if _, _, _, due, err := ParseSched(waits); err == nil && !due {
+			return StreamSched, nil
+		}
+	}
+	return "", ErrBadSubject
 }
 
 func userSubject(prefix string, ws chat.WorkspaceID, user chat.UserID, more ...string) (string, error) {

@@ -19,6 +19,7 @@ const (
 	HeaderLastSequence = "Nats-Last-Sequence" // the seq before it: on fan of the same subject, in a batch of the same answer; 0: none is left
 	HeaderTimeStamp    = "Nats-Time-Stamp"    // when it was stored, RFC 3339 with nanoseconds
 	HeaderNumPending   = "Nats-Num-Pending"   // in a batch: how many that match come after it
+	HeaderUpToSequence = "Nats-UpTo-Sequence" // at the end of the last of many subjects: how far the replica that answers has come
 	HeaderTrace        = "traceparent"        // the trace that caused it (W3C Trace Context); every part of ours carries it on
 )
 

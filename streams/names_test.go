@@ -157,8 +157,75 @@ var builders = map[string][]func(bad string) (string, error){
 		func(bad string) (string, error) { return streams.EphLeaseSubject(bad, "g") },
 		func(bad string) (string, error) { return streams.EphLeaseSubject("eu1", bad) },
 	},
+	"EphReadSubject": {
+		func(bad string) (string, error) { return streams.EphReadSubject(chat.WorkspaceID(bad), "u") },
+		func(bad string) (string, error) { return streams.EphReadSubject("w", chat.UserID(bad)) },
+	},
 	"ProbeSubject": {streams.ProbeSubject},
-	"OutboxMsgID":  {func(string) (string, error) { return streams.OutboxMsgID(-1) }},
+	"PurgeSubject": {streams.PurgeSubject},
+	"DLQSubject": {
+		func(bad string) (string, error) { return streams.DLQSubject(bad, "persist") },
+		func(bad string) (string, error) { return streams.DLQSubject("CHAT_0", bad) },
+	},
+	"ParkedSubject": {
+		func(bad string) (string, error) { return streams.ParkedSubject(bad, "persist") },
+		func(bad string) (string, error) { return streams.ParkedSubject("CHAT_0", bad) },
+	},
+	"DeadMsgID": {
+		func(bad string) (string, error) { return streams.DeadMsgID(bad, "persist", 1) },
+		func(bad string) (string, error) { return streams.DeadMsgID("CHAT_0", bad, 1) },
+	},
+	"DeadFilter": {
+		func(bad string) (string, error) { return streams.DeadFilter(bad+"x", "") },
+		func(bad string) (string, error) { return streams.DeadFilter("", bad+"*") },
+	},
+	"EndedKey": {
+		func(bad string) (string, error) { return streams.EndedKey(bad, "persist", 1) },
+		func(bad string) (string, error) { return streams.EndedKey("CHAT_0", bad, 1) },
+	},
+	"CheckedKey": {
+		func(bad string) (string, error) { return streams.CheckedKey(bad, "persist") },
+		func(bad string) (string, error) { return streams.CheckedKey("CHAT_0", bad) },
+	},
+	"DeliverySubject": {
+		func(bad string) (string, error) { return streams.DeliverySubject(chat.WorkspaceID(bad), "u") },
+		func(bad string) (string, error) { return streams.DeliverySubject("w", chat.UserID(bad)) },
+	},
+	"DeliveryWaitSubject": {
+		func(bad string) (string, error) { return streams.DeliveryWaitSubject(chat.WorkspaceID(bad), "u", 1) },
+		func(bad string) (string, error) { return streams.DeliveryWaitSubject("w", chat.UserID(bad), 1) },
+		func(string) (string, error) { return streams.DeliveryWaitSubject("w", "u", 0) },
+		func(string) (string, error) { return streams.DeliveryWaitSubject("w", "u", chat.MaxSeq+1) },
+	},
+	"SchedSubject": {
+		func(bad string) (string, error) { return streams.SchedSubject(chat.WorkspaceID(bad), "u", "i") },
+		func(bad string) (string, error) { return streams.SchedSubject("w", chat.UserID(bad), "i") },
+		func(bad string) (string, error) { return streams.SchedSubject("w", "u", bad) },
+	},
+	"SchedFilter": {
+		func(bad string) (string, error) { return streams.SchedFilter(chat.WorkspaceID(bad), "u") },
+		func(bad string) (string, error) { return streams.SchedFilter("w", chat.UserID(bad)) },
+	},
+	"DueSubject": {
+		func(bad string) (string, error) { return streams.DueSubject(chat.WorkspaceID(bad), "u", "i") },
+		func(bad string) (string, error) { return streams.DueSubject("w", chat.UserID(bad), "i") },
+		func(bad string) (string, error) { return streams.DueSubject("w", "u", bad) },
+	},
+	"SchedDecidedSubject": {
+		func(bad string) (string, error) {
+			return streams.SchedDecidedSubject(chat.WorkspaceID(bad), "u", "i")
+		},
+		func(bad string) (string, error) { return streams.SchedDecidedSubject("w", chat.UserID(bad), "i") },
+		func(bad string) (string, error) { return streams.SchedDecidedSubject("w", "u", bad) },
+	},
+	"JobMsgID": {
+		func(bad string) (string, error) { return streams.JobMsgID(chat.WorkspaceID(bad), "u", 1, 0) },
+		func(bad string) (string, error) { return streams.JobMsgID("w", chat.UserID(bad), 1, 0) },
+		func(string) (string, error) { return streams.JobMsgID("w", "u", 0, 0) },
+		func(string) (string, error) { return streams.JobMsgID("w", "u", 1, -1) },
+	},
+	"LaterStream": {streams.LaterStream},
+	"OutboxMsgID": {func(string) (string, error) { return streams.OutboxMsgID(-1) }},
 	"RPCSubject": {
 		func(bad string) (string, error) {
 			return streams.RPCSubject(streams.Service(bad), streams.DirectoryKeys)
@@ -416,7 +483,24 @@ func TestNamesAreSpelledAsTheTableSays(t *testing.T) {
 		"probe.p1":                                  must(streams.ProbeSubject("p1")),
 		"rpc.directory.ticket":                      must(streams.RPCSubject(streams.ServiceDirectory, streams.DirectoryTicket)),
 		"rpc.admin.workspaces":                      must(streams.RPCSubject(streams.ServiceAdmin, streams.AdminWorkspaces)),
-		"ADVISORIES CHAT_0 CHAT_1 CHAT_2 CHAT_3 KV_registry KV_revocations PROBE": strings.Join(streams.Streams(), " "),
+		"ADVISORIES CHAT_0 CHAT_1 CHAT_2 CHAT_3 DELIVERY DLQ KV_deadletters KV_registry KV_revocations PROBE SCHED": strings.Join(streams.Streams(), " "),
+		"eph.w.read.u":                         must(streams.EphReadSubject("w", "u")),
+		"$JS.hub.API.STREAM.PURGE.SCHED":       must(streams.PurgeSubject("SCHED")),
+		"$JS.hub.API.CONSUMER.INFO.SCHED.due":  must(streams.ConsumerInfoSubject("SCHED", "due")),
+		"dlq.CHAT_0.deliver":                   must(streams.DLQSubject("CHAT_0", "deliver")),
+		"dlq.>":                                streams.DLQFilter(),
+		"dlq.DELIVERY.push.17":                 must(streams.DeadMsgID("DELIVERY", "push", 17)),
+		"parked.SCHED.due":                     must(streams.ParkedSubject("SCHED", "due")),
+		"delivery.w.u":                         must(streams.DeliverySubject("w", "u")),
+		"delivery.*.*":                         streams.DeliveryDueFilter(),
+		"delivery.w.u.17":                      must(streams.DeliveryWaitSubject("w", "u", 17)),
+		"sched.w.u.i":                          must(streams.SchedSubject("w", "u", "i")),
+		"sched.w.u.*":                          must(streams.SchedFilter("w", "u")),
+		"sched.w.u.i.decided":                  must(streams.SchedDecidedSubject("w", "u", "i")),
+		"job.w.u.17.2":                         must(streams.JobMsgID("w", "u", 17, 2)),
+		"due.w.u.i":                            must(streams.DueSubject("w", "u", "i")),
+		"due.>":                                streams.DueFilter(),
+		"DELIVERY SCHED":                       must(streams.LaterStream("delivery.w.u.1")) + " " + must(streams.LaterStream("due.w.u.i")),
 		"chat.1.w.c":                           must(streams.ChatSubject(1, "w", "c")),
 		"chat.1.w.-":                           must(streams.ChatSubject(1, "w", "")),
 		"chat.1.w.>":                           must(streams.ChatWorkspaceFilter(1, "w")),
@@ -482,6 +566,7 @@ func TestKeysRoundTrip(t *testing.T) {
 		}
 		for _, e := range []streams.Ephemeral{
 			{WorkspaceID: seat.WorkspaceID, ChannelID: chat.ChannelID(id("ch"))}, {WorkspaceID: seat.WorkspaceID, UserID: seat.UserID},
+			{WorkspaceID: seat.WorkspaceID, Reader: seat.UserID},
 		} {
 			subject, err := ephSubject(e)
 			if err != nil {
@@ -495,8 +580,11 @@ func TestKeysRoundTrip(t *testing.T) {
 }
 
 func ephSubject(e streams.Ephemeral) (string, error) {
-	if e.UserID != "" {
+	switch {
+	case e.UserID != "":
 		return streams.EphPresenceSubject(e.WorkspaceID, e.UserID)
+	case e.Reader != "":
+		return streams.EphReadSubject(e.WorkspaceID, e.Reader)
 	}
 	return streams.EphTypingSubject(e.WorkspaceID, e.ChannelID)
 }
@@ -546,7 +634,8 @@ func TestParsingAPlaceAllocatesNothing(t *testing.T) {
 func FuzzParse(f *testing.F) {
 	for _, s := range append([]string{
 		"chat.0.w.c", "chat.3.w.-", "fan.0.w.c", "CHAT_0", "u.m", "outbox.17", "rpc.directory.session",
-		"KV_registry", "$KV.presence.eu1.w.u.g", "$KV.presence.eu1.g", "gateway.p1", "eu1.w.u.g", "eph.w.typing.c", "eph.w.presence.u", "probe.p1",
+		"KV_registry", "$KV.presence.eu1.w.u.g", "$KV.presence.eu1.g", "gateway.p1", "eu1.w.u.g", "eph.w.typing.c", "eph.w.presence.u", "eph.w.read.u", "probe.p1",
+		"dlq.CHAT_0.persist", "parked.DELIVERY.push", "delivery.w.u", "delivery.w.u.1", "sched.w.u.i", "due.w.u.i",
 		"$JS.EVENT.ADVISORY.STREAM.LEADER_ELECTED.CHAT_0", "$JS.EVENT.ADVISORY.CONSUMER.MSG_TERMINATED.CHAT_0.persist",
 	}, hostile...) {
 		f.Add(s)
@@ -623,6 +712,22 @@ func FuzzParse(f *testing.F) {
 		if process, err := streams.ParseProbe(s); err == nil {
 			again, err := streams.ProbeSubject(process)
 			same("ParseProbe", again, err)
+		}
+		if stream, consumer, err := streams.ParseDLQ(s); err == nil {
+			again, err := streams.DLQSubject(stream, consumer)
+			same("ParseDLQ", again, err)
+		}
+		if stream, consumer, err := streams.ParseParked(s); err == nil {
+			again, err := streams.ParkedSubject(stream, consumer)
+			same("ParseParked", again, err)
+		}
+		if ws, user, seq, err := streams.ParseDelivery(s); err == nil {
+			again, err := deliverySubject(ws, user, seq)
+			same("ParseDelivery", again, err)
+		}
+		if ws, user, id, due, err := streams.ParseSched(s); err == nil {
+			again, err := schedSubject(ws, user, id, due)
+			same("ParseSched", again, err)
 		}
 		if what, stream, consumer, err := streams.ParseAdvisory(s); err == nil {
 			again, err := streams.AdvisorySubject(what, stream, consumer)

@@ -16,7 +16,26 @@ type APIError struct {
 // Error is the text for the log.
 func (e *APIError) Error() string { return fmt.Sprintf("JetStream %d: %s", e.ErrCode, e.Description) }
 
-const errCodeNoMessage = 10037
+// Codes of an API that does not find a message (nats-server errors.json): of a get; of a delete, and of one whose block is gone as well,
+// which has a code that it shares with other failures.
+const (
+	errCodeNoMessage    = 10037
+	errCodeNoSeq        = 10043
+	errCodeDeleteFailed = 10057
+
+	deleteFailedGone = "no message found"
+)
+
+// gone reports whether what the request is about is not there, or not any more.
+func (e *APIError) gone() bool {
+	switch e.ErrCode {
+	case errCodeNoMessage, errCodeNoSeq:
+		return true
+	case errCodeDeleteFailed:
+		return e.Description == deleteFailedGone
+	}
+	return false
+}
 
 // Status is what a server says in a message without a payload; empty if it says nothing. A publisher can
 // write the same header, so whoever asks looks first for what only the server writes.

@@ -11,14 +11,15 @@ import (
 // Delivery is an event that a consumer must say an Outcome for.
 type Delivery struct {
 	Entry
-	NumDelivered int // 1 the first time
+	NumDelivered int         // 1 the first time
+	Header       nats.Header // as it was stored; only of a stream that is not a CHAT
 }
 
 // Outcome is what becomes of a Delivery. The zero value is Done.
 type Outcome struct {
 	Kind   OutcomeKind
 	After  time.Duration // with Retry and Keep; 0 with Retry: the consumer's own backoff
-	Reason string        // with Park: for the operator
+	Reason string        // with Park and Retry: for the operator
 }
 
 // OutcomeKind says what becomes of a Delivery.
@@ -27,16 +28,21 @@ type OutcomeKind uint8
 // The kinds of outcomes.
 const (
 	KindDone  OutcomeKind = iota // never again
-	KindRetry                    // again later; after MaxDeliver times the server gives it up, with an advisory
-	KindPark                     // never again, with an advisory that says why; it stays in the log
+	KindRetry                    // again later; after the last delivery that the consumer makes, it is parked instead
+	KindPark                     // never again, with a note for good that says why (see Parked); it stays in the log
 	KindKeep                     // later, by this very process, which holds it meanwhile; no delivery is counted
 )
 
 // Done says that the event has been dealt with.
 func Done() Outcome { return Outcome{} }
 
-// Retry says that the event must come again, after d; 0: after the consumer's own backoff.
-func Retry(d time.Duration) Outcome { return Outcome{Kind: KindRetry, After: d} }
+// Retry says that the event must come again, after d; 0: after the consumer's own backoff, with jitter.
+func Retry(d time.Duration) Outcome { return RetryBecause(d, "") }
+
+// RetryBecause is Retry with what went wrong: if this was the last delivery, that is why the event is parked.
+func RetryBecause(d time.Duration, reason string) Outcome {
+	return Outcome{Kind: KindRetry, After: d, Reason: reason}
+}
 
 // Park says that the event can never be dealt with.
 func Park(reason string) Outcome { return Outcome{Kind: KindPark, Reason: reason} }
@@ -55,5 +61,8 @@ func ParseDelivery(m *nats.Msg, stream, consumer string) (d Delivery, ok bool) {
 	d.NumDelivered = int(meta.NumDelivered)
 	d.setSubject(m.Subject, stream)
 	d.setPublished(m)
+	if !isLog(stream) {
+		d.Header = m.Header
+	}
 	return d, true
 }

@@ -8,6 +8,7 @@
 //	Log                 Direct Get of the logs: pages, counts, heads
 //	Message, Ack        what streams/publish stores, and where it lies then
 //	Delivery, Outcome   what streams/consume hands out, and what it gets back
+//	Parked              that a consumer will not be given an event again: our note of it, or the server's
 //
 // It promises that an answer is whole or an error. It knows nothing of what a payload says.
 //

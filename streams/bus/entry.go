@@ -11,11 +11,11 @@ import (
 	"github.com/canopychat/canopy/streams"
 )
 
-// Entry is an event as a log holds it.
+// Entry is an event as a log holds it, or a message of another stream of ours.
 type Entry struct {
-	Place       streams.Place // zero if Foreign
-	Foreign     bool          // it lies on a subject that none of ours is: put there by hand. Nobody is shown it, but it has its seq and is counted
-	Subject     string        // if Foreign
+	Place       streams.Place // zero if Foreign, and in a stream that is not a CHAT
+	Foreign     bool          // it lies in a CHAT on a subject that none of ours is: put there by hand. Nobody is shown it, but it has its seq and is counted
+	Subject     string        // if Foreign, and in a stream that is not a CHAT
 	Seq         chat.Seq
 	At          time.Time // when it was stored
 	Payload     []byte    // the receiver's own
@@ -47,8 +47,18 @@ func parseEntry(m *nats.Msg, stream string) (Entry, error) {
 	return e, nil
 }
 
+// isLog reports whether places lie in a stream.
+func isLog(stream string) bool {
+	_, err := streams.ParseChatStream(stream)
+	return err == nil
+}
+
 // setSubject fills in the place. A subject of another shard's cannot be in this stream.
 func (e *Entry) setSubject(subject, stream string) {
+	if !isLog(stream) {
+		e.Subject = subject
+		return
+	}
 	place, err := streams.ParseChat(subject)
 	if err != nil || streams.ChatStream(place.Shard) != stream {
 		e.Foreign, e.Subject = true, subject

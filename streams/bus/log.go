@@ -252,7 +252,7 @@ func (c *Conn) RequestAPI(ctx context.Context, subject string, req, answer any) 
 	switch {
 	case failed.Error == nil:
 		return json.Unmarshal(m.Data, answer)
-	case failed.Error.ErrCode == errCodeNoMessage:
+	case failed.Error.gone():
 		return fault.Wrap(fault.NotFound, failed.Error, "The message log does not hold it")
 	}
 	return Unavailable(fmt.Errorf("%s: %w", subject, failed.Error))

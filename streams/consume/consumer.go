@@ -35,7 +35,7 @@ const (
 //
 // An error of kind fault.Unavailable means that something the handler needs is down: the same batch comes
 // again after a pause, for as long as it takes, and nothing else is pulled. After any other error every
-// event of the batch is retried on the consumer's backoff.
+// event of the batch is retried on the consumer's backoff, and the error is why it is parked after the last delivery.
 //
 // With Config.Batches above 1 it is called for several batches at once, which may end in any order.
 //
@@ -50,6 +50,10 @@ type Config struct {
 	MaxBytes int           // of the events of one batch with their headers; 0: DefaultMaxBytes
 	Batches  int           // handled at once; 0: one
 	MaxWait  time.Duration // of one pull while there is nothing; 0: DefaultMaxWait
+
+	// PassForeign acknowledges what lies on a subject that is none of ours, which is else parked: another consumer of the same
+	// stream parks it, so that an operator has one dead letter of it.
+	PassForeign bool
 
 	// Ready is asked before the first pull, until it returns nil: a process that restarts again and again
 	// while its store is down must not spend a delivery each time. nil: always ready.
@@ -155,6 +159,9 @@ func (c *Consumer) awaitReady(ctx context.Context) {
 	waiting := hold{c: c}
 	for attempt := 0; c.cfg.Ready != nil && ctx.Err() == nil; attempt++ {
 		err := c.cfg.Ready(ctx)
+		if ctx.Err() != nil {
+			return
+		}
 		waiting.set(err)
 		if err == nil {
 			return
@@ -208,6 +215,17 @@ type info struct {
 		Consumer uint64   `json:"consumer_seq"`
 		Stream   chat.Seq `json:"stream_seq"`
 	} `json:"delivered"`
+	Redelivered int `json:"num_redelivered"`
+	Outstanding int `json:"num_ack_pending"`
+}
+
+// floor is what everything up to has its outcome. When an event is given up, what the server says of its ack floor moves on only
+// with the next ack, which may be long in coming (nats-server consumer.go, hasMaxDeliveries); that nothing is outstanding, it says at once.
+func (i info) floor() chat.Seq {
+	if i.Outstanding == 0 {
+		return max(i.AckFloor.Stream, i.Delivered.Stream)
+	}
+	return i.AckFloor.Stream
 }
 
 func readInfo(ctx context.Context, conn *bus.Conn, stream, consumer string) (info, error) {
@@ -223,7 +241,7 @@ func readInfo(ctx context.Context, conn *bus.Conn, stream, consumer string) (inf
 // Floor is the position up to which a consumer is done with everything: handled, parked or given up.
 func Floor(ctx context.Context, conn *bus.Conn, stream, consumer string) (chat.Seq, error) {
 	i, err := readInfo(ctx, conn, stream, consumer)
-	return i.AckFloor.Stream, err
+	return i.floor(), err
 }
 
 // Reach is how far a consumer has come.
@@ -231,12 +249,31 @@ type Reach struct {
 	Floor      chat.Seq // it is done with everything up to here
 	Delivered  chat.Seq // it has never handed out what is after this
 	Deliveries uint64   // that it made since it exists; 0: it is new, and Delivered only says where its log begins
+
+	Redelivered int           // events that were delivered more than once and have no outcome yet, with those that were given up and are still in the stream
+	Dying       time.Duration // how long an event is among these at least before it is given up; 0: it never is
+	MaxDeliver  int           // after so many deliveries it is given up; fewer than 1: never
+}
+
+// dying is how long an event that nobody says anything about is waited for after its second delivery, until it is given up.
+func (l limits) dying() (d time.Duration) {
+	for n := 2; n <= l.MaxDeliver; n++ {
+		wait := l.AckWait
+		if len(l.Backoff) > 0 {
+			wait = l.Backoff[min(n, len(l.Backoff))-1]
+		}
+		d += wait
+	}
+	return d
 }
 
 // Reached is how far a consumer has come now.
 func Reached(ctx context.Context, conn *bus.Conn, stream, consumer string) (Reach, error) {
 	i, err := readInfo(ctx, conn, stream, consumer)
-	return Reach{Floor: i.AckFloor.Stream, Delivered: i.Delivered.Stream, Deliveries: i.Delivered.Consumer}, err
+	return Reach{
+		Floor: i.floor(), Delivered: i.Delivered.Stream, Deliveries: i.Delivered.Consumer,
+		Redelivered: i.Redelivered, Dying: i.Config.dying(), MaxDeliver: i.Config.MaxDeliver,
+	}, err
 }
 
 var (

@@ -3,6 +3,7 @@ package consume
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/canopychat/canopy/schemas/chat"
@@ -52,6 +53,7 @@ type flight struct {
 	c      *Consumer
 	limits limits
 	held   []delivered // not settled yet
+	parks  []parking   // to be noted before they are settled
 	tick   *time.Ticker
 }
 
@@ -60,7 +62,10 @@ type flight struct {
 func (c *Consumer) fly(ctx context.Context, held []delivered, limits limits) {
 	f := &flight{c: c, limits: limits, held: held, tick: time.NewTicker(limits.progressEvery())}
 	defer f.tick.Stop()
-	f.settle(func(h delivered) bus.Outcome {
+	f.settle(ctx, func(h delivered) bus.Outcome {
+		if h.Foreign && f.c.cfg.PassForeign {
+			return bus.Done()
+		}
 		if h.Foreign {
 			return bus.Park("its subject is not that of a channel or workspace: it was published by hand")
 		}
@@ -86,7 +91,7 @@ func (f *flight) turn(ctx context.Context) (after time.Duration) {
 		return -1
 	}
 	after, i := -1, 0
-	f.settle(func(delivered) bus.Outcome {
+	f.settle(ctx, func(delivered) bus.Outcome {
 		o := outcomes[i]
 		i++
 		if o.Kind == bus.KindKeep {
@@ -104,10 +109,10 @@ func (f *flight) keepWaiting(ctx context.Context, after time.Duration) {
 		f.c.log.Warn("too much waits; the rest is retried later", "events", len(over), "first", over[0].Seq)
 	}
 	i := 0
-	f.settle(func(delivered) bus.Outcome {
+	f.settle(ctx, func(delivered) bus.Outcome {
 		i++
 		if i > kept {
-			return bus.Retry(0)
+			return bus.RetryBecause(0, "too many events wait at once")
 		}
 		return bus.Keep(0)
 	})
@@ -172,43 +177,72 @@ func (f *flight) pause(ctx context.Context, d time.Duration) bool {
 	}
 }
 
+// mark says that what is held is in progress. When the connection is broken, the next tick tries again.
 func (f *flight) mark() {
 	for _, h := range f.held {
-		if err := f.c.conn.NATS().Publish(h.reply, []byte(ackProgress)); err != nil {
-			f.c.log.Debug("mark in progress", "err", err)
-			return // the connection is broken: the next tick tries again
+		if !f.say(h, ackProgress) {
+			return
+		}
+	}
+	for _, p := range f.parks {
+		if !f.say(p.delivered, ackProgress) {
+			return
 		}
 	}
 }
 
-// settle acknowledges what is held, in its order, and leaves what is to be kept. What is lost on the way comes again, so
-// an error is only worth a line.
-func (f *flight) settle(outcome func(delivered) bus.Outcome) {
-	var failed error
-	var first chat.Seq
+// say tells the server something about a delivery that it may lose. It is false when the connection did not take it.
+func (f *flight) say(h delivered, what string) bool {
+	err := f.c.conn.NATS().Publish(h.reply, []byte(what))
+	if err != nil {
+		f.c.log.Debug("a word on a delivery is lost", "err", err, "what", what, "seq", h.Seq)
+	}
+	return err == nil
+}
+
+// settle acknowledges what is held, in its order but for what is parked, which comes last: it is noted first. It leaves what is to be
+// kept. What is lost on the way comes again, so an error is only worth a line.
+func (f *flight) settle(ctx context.Context, outcome func(delivered) bus.Outcome) {
+	var lost losses
 	kept := f.held[:0]
 	for _, h := range f.held {
-		o := outcome(h)
-		if o.Kind == bus.KindKeep {
+		switch o := f.limits.last(h, outcome(h)); {
+		case o.Kind == bus.KindKeep:
 			kept = append(kept, h)
-			continue
-		}
-		if err := f.c.conn.NATS().Publish(h.reply, acknowledgement(h, o, f.limits)); err != nil && failed == nil {
-			failed, first = err, h.Seq
+		case o.Kind == bus.KindPark && f.c.notesParks():
+			f.parks = append(f.parks, parking{h, bus.PrintableReason(o.Reason)})
+		default:
+			lost.add(h, f.c.conn.NATS().Publish(h.reply, acknowledgement(h, o, f.limits)))
 		}
 	}
 	f.held = kept
-	if failed != nil {
-		f.c.log.Warn("acknowledgements are lost; their events come again", "err", failed, "first", first)
+	lost.log(f.c.log)
+	f.park(ctx)
+}
+
+// losses are acknowledgements that the connection did not take.
+type losses struct {
+	err   error    // of the first
+	first chat.Seq // whose it is
+}
+
+func (l *losses) add(h delivered, err error) {
+	if err != nil && l.err == nil {
+		l.err, l.first = err, h.Seq
 	}
 }
 
-// giveBack lets somebody else have what is held, at once.
+func (l *losses) log(to *slog.Logger) {
+	if l.err != nil {
+		to.Warn("acknowledgements are lost; their events come again", "err", l.err, "first", l.first)
+	}
+}
+
+// giveBack lets somebody else have what is held, at once, or when the server has waited long enough.
 func (f *flight) giveBack() {
 	for _, h := range f.held {
-		if err := f.c.conn.NATS().Publish(h.reply, []byte(ackRetry)); err != nil {
-			f.c.log.Debug("give back", "err", err)
-			break // it comes again when the server has waited long enough
+		if !f.say(h, ackRetry) {
+			break
 		}
 	}
 	f.held = nil
@@ -233,10 +267,13 @@ func (c *Consumer) decide(ctx, handling context.Context, batch []bus.Delivery) [
 			c.log.Error("the handler failed; its events are retried", "err", err, "events", len(batch), "first", batch[0].Seq)
 			outcomes = make([]bus.Outcome, len(batch))
 			for i := range outcomes {
-				outcomes[i] = bus.Retry(0)
+				outcomes[i] = bus.RetryBecause(0, err.Error())
 			}
 			outage.set(nil)
 			return outcomes
+		}
+		if ctx.Err() != nil {
+			return nil // nothing is out of order: it was told to stop
 		}
 		outage.set(err)
 		if bus.Pause(ctx, bus.Backoff(c.cfg.HoldFirst, c.cfg.HoldCap, attempt)) != nil {
@@ -266,11 +303,11 @@ func (h *hold) set(err error) {
 	switch {
 	case c.holding == 0 && c.state.Outage != nil:
 		c.state.Outage, c.state.Since = nil, time.Time{}
-		c.log.Info("what the handler needs is back")
+		c.log.Info("what they waited for is back")
 		c.wake()
 	case err != nil && c.state.Outage == nil:
 		c.state.Since = time.Now()
-		c.log.Warn("holding events until what the handler needs is back", "err", err)
+		c.log.Warn("holding events until what they need is back", "err", err)
 	}
 	if err != nil {
 		c.state.Outage, c.state.Pulling = err, false

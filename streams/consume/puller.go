@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -157,8 +156,9 @@ func (p *puller) answered() {
 
 // limits are those of the consumer that say when an event comes again.
 type limits struct {
-	AckWait time.Duration   `json:"ack_wait"`
-	Backoff []time.Duration `json:"backoff"` // overrides AckWait, by how often an event was delivered
+	AckWait    time.Duration   `json:"ack_wait"`
+	Backoff    []time.Duration `json:"backoff"`     // overrides AckWait, by how often an event was delivered
+	MaxDeliver int             `json:"max_deliver"` // fewer than 1: for ever
 }
 
 // progressEvery is how often an event that is held must be marked: thrice in the shortest time.
@@ -172,7 +172,8 @@ func (l limits) progressEvery() time.Duration {
 	return max(shortest/3, 20*time.Millisecond)
 }
 
-// delay is what to tell the server so that an event comes again after d; 0: after the consumer's backoff.
+// delay is what to tell the server so that an event comes again after d; 0: after the consumer's backoff, or somewhat
+// earlier, so that what failed together does not come back together.
 // The server lets the delay begin as if AckWait had just passed, and compares with the backoff of this
 // delivery (nats-server consumer.go, processNak and checkPending): the difference is taken off, and what
 // is sent may be negative.
@@ -182,9 +183,17 @@ func (l limits) delay(d time.Duration, numDelivered int) time.Duration {
 		wait = l.Backoff[min(max(numDelivered, 1), len(l.Backoff))-1]
 	}
 	if d <= 0 {
-		d = wait
+		d = bus.Backoff(wait, wait, 0)
 	}
 	return d - (wait - l.AckWait)
+}
+
+// last makes a park of a retry that no delivery would follow: the server would give the event up, and say so to nobody for certain.
+func (l limits) last(h delivered, o bus.Outcome) bus.Outcome {
+	if o.Kind == bus.KindRetry && l.MaxDeliver > 0 && h.NumDelivered >= l.MaxDeliver {
+		return bus.Park(bus.GaveUp(h.NumDelivered, o.Reason))
+	}
+	return o
 }
 
 // What a client says about a delivery (nats-server consumer.go).
@@ -193,7 +202,6 @@ const (
 	ackProgress = "+WPI"
 	ackRetry    = "-NAK" // alone: for anybody, at once
 	ackPark     = "+TERM"
-	maxReason   = 512 // bytes
 )
 
 func acknowledgement(h delivered, o bus.Outcome, limits limits) []byte {
@@ -201,11 +209,7 @@ func acknowledgement(h delivered, o bus.Outcome, limits limits) []byte {
 	case bus.KindRetry:
 		return fmt.Appendf(nil, `%s {"delay": %d}`, ackRetry, limits.delay(o.After, h.NumDelivered).Nanoseconds())
 	case bus.KindPark:
-		reason := strings.ToValidUTF8(o.Reason, "?")
-		if len(reason) > maxReason {
-			reason = strings.ToValidUTF8(reason[:maxReason], "")
-		}
-		return fmt.Appendf(nil, "%s %s", ackPark, reason)
+		return fmt.Appendf(nil, "%s %s", ackPark, bus.PrintableReason(o.Reason))
 	default:
 		return []byte(ackDone)
 	}

@@ -1,5 +1,6 @@
-// Package eph carries what nobody stores: who types, how somebody can be reached, which gateways live. It is core
-// NATS: at most once, to those who listen at that moment, and whoever loses something is told nothing.
+// Package eph carries what nobody stores: who types, how somebody can be reached, what somebody has read, which gateways live.
+// It is core NATS: at most once, to those who listen at that moment. What a receiver loses because it is slow shows in the next
+// message that it gets; of what is lost on the way it is told nothing.
 //
 // It promises that a publish never waits for a server, and that a slow receiver loses messages and holds nobody up.
 // It spells no subject (streams does) and does not know what a message says.
@@ -35,6 +36,7 @@ type Message struct {
 	Subject string
 	Reply   string // empty: nobody waits for an answer
 	Data    []byte
+	Lost    bool // some before it were lost, because the handler did not keep up
 }
 
 // FollowWorkspace hands everything ephemeral of a workspace to handle, one at a time, until stop is called. The error
@@ -67,8 +69,12 @@ func (c *Carrier) Ask(subject string, handle func(Message)) (stop func() error, 
 }
 
 func (c *Carrier) follow(filter string, handle func(Message)) (func() error, error) {
+	dropped := 0 // so far; messages come one at a time
 	sub, err := c.conn.NATS().Subscribe(filter, func(m *nats.Msg) {
-		handle(Message{Subject: m.Subject, Reply: m.Reply, Data: m.Data})
+		now, err := m.Sub.Dropped()
+		lost := err == nil && now > dropped // the error is that the subscription has ended
+		dropped = max(dropped, now)
+		handle(Message{Subject: m.Subject, Reply: m.Reply, Data: m.Data, Lost: lost})
 	})
 	if err != nil {
 		return nil, bus.Unavailable(err)

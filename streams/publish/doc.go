@@ -3,5 +3,6 @@
 //
 // It promises one outcome for every event, and that the outcome is true: an Ack means that the hub's
 // stream holds the event; an error without bus.ErrUnknown means that it does not and will not. It owns
-// the reading of every answer of the server to a publish. It knows nothing of what a payload says.
+// the reading of every answer of the server to a publish. A Publisher is for the events of the logs; Store and StoreAll are for
+// messages of other streams, now and then. It knows nothing of what a payload says.
 package publish
