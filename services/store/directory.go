@@ -18,6 +18,7 @@ type Directory interface {
 	Outbox
 	Census
 	Idempotency
+	Reach
 }
 
 // People are the contracts about accounts, and how their holders are let in.

@@ -8,8 +8,18 @@ import (
 	"github.com/canopychat/canopy/schemas/fault"
 )
 
-// Messages is the history of all channels: what services/persist writes and services/history reads.
+// Messages is the history of all channels, and what is kept beside it of who got and read what.
 type Messages interface {
+	History
+	Threads
+	Progress
+	ReadCursors
+	DeviceCursors
+	Deliveries
+}
+
+// History is what services/persist writes and services/history reads.
+type History interface {
 	// Apply writes what events cause. Events may come in any order, any number of times and from several
 	// writers at once; the end state is that of the log's order:
 	//
@@ -41,9 +51,6 @@ type Messages interface {
 
 	// Send finds the message that a sender's client_msg_id stands for in a workspace. The error is NotFound.
 	Send(ctx context.Context, key SendKey) (SendPlace, error)
-
-	Progress
-	ReadCursors
 }
 
 // Progress is how far the history has come. It is noted after what it tells of is durable, so it may be behind.

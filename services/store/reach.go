@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"encoding/base64"
 	"time"
 
 	"github.com/canopychat/canopy/schemas/chat"
@@ -16,13 +17,20 @@ type Reach interface {
 	Secrets
 }
 
+// MaxRecipients is how many people one question of Recipients and Preferences names, or is answered with.
+const MaxRecipients = 1000
+
 // Recipients answers who a message may be owed to.
 type Recipients interface {
 	// MembersAt lists who was in a channel at a seq, by user id, after the given one, at most limit; accounts that are
-	// closed are left out. settled is false while the seq of somebody's joining or leaving of the channel is on its way to
-	// the log: then ask again.
+	// closed are left out. Somebody is in it from the seq of their joining up to that of their leaving. The people of a
+	// direct message do not leave it: there they count from the seq since which they belong to the workspace without
+	// interruption, and who does not belong to it is left out. settled is false while the seq of somebody's joining or leaving
+	// is on its way to the log, whoever was asked for: what is listed may be too many or too few then, so ask again. It
+	// says so of everything that was changed before seq was in the log.
 	MembersAt(ctx context.Context, q MembersQuery) (users []chat.UserID, settled bool, err error)
-	// UsersByLogin reads the accounts among logins that belong to a workspace, in no particular order; at most chat.MaxMentions logins.
+	// UsersByLogin reads the accounts among logins that belong to a workspace, closed ones too, in no particular order; at
+	// most chat.MaxMentions logins.
 	UsersByLogin(ctx context.Context, workspace chat.WorkspaceID, logins []string) ([]chat.User, error)
 }
 
@@ -31,21 +39,24 @@ type MembersQuery struct {
 	ChannelID chat.ChannelID
 	Seq       chat.Seq
 	After     chat.UserID   // exclusive; empty: from the start
-	Limit     int           // 1 to 1,000
+	Limit     int           // 1 to MaxRecipients
 	Among     []chat.UserID // only these, at most chat.MaxPageSize; empty: everybody
 }
 
 // Preferences are what people want to be woken for.
 type Preferences interface {
-	// SetPreferences replaces a member's preferences in a workspace. NotFound: not a member.
+	// SetPreferences replaces a member's preferences in a workspace. NotFound: not a member. Invalid: what Check refuses. Who
+	// leaves the workspace has none while they are not in it, and the same ones again when they come back.
 	SetPreferences(ctx context.Context, workspace chat.WorkspaceID, user chat.UserID, p chat.Preferences) error
-	// PreferencesOf reads the preferences of users in a workspace, at most 1,000 users; who has set none is left out.
+	// PreferencesOf reads the preferences of users in a workspace, at most MaxRecipients users; who has set none, or is not a
+	// member, is left out.
 	PreferencesOf(ctx context.Context, workspace chat.WorkspaceID, users []chat.UserID) (map[chat.UserID]chat.Preferences, error)
-	// KeywordsOf lists the members of a workspace who watch words, with their words, by user id.
+	// KeywordsOf lists the members of a workspace who watch words, with their words, by user id. Closed accounts are left out.
 	KeywordsOf(ctx context.Context, workspace chat.WorkspaceID) ([]Watcher, error)
-	// SetFollow says that a user follows a thread, or does not, whatever they wrote in it.
+	// SetFollow says that a user follows a thread, or does not, whatever they wrote in it. What is said last counts. NotFound:
+	// there is no such channel or account. Whether there is such a thread it does not know.
 	SetFollow(ctx context.Context, f Follow) error
-	// FollowsOf lists who said so of a thread, at most chat.MaxFollowers, the latest.
+	// FollowsOf lists who said so of a thread, the latest first, at most chat.MaxFollowers.
 	FollowsOf(ctx context.Context, channel chat.ChannelID, root chat.Seq) ([]Follow, error)
 }
 
@@ -66,8 +77,8 @@ type Follow struct {
 
 // Subscriptions are where browsers of people take Web Push (RFC 8030).
 type Subscriptions interface {
-	// AddSubscription keeps a subscription. One with the same endpoint gives way to it, whoever's it was; the oldest of a
-	// user with more than chat.MaxSubscriptions goes.
+	// AddSubscription keeps a subscription. One with the same endpoint gives way to it, whoever's it was; the oldest others of
+	// a user with more than chat.MaxSubscriptions go. NotFound: no such account. Conflict: the id is taken.
 	AddSubscription(ctx context.Context, s Subscription) error
 	// SubscriptionsOf lists those of a user, oldest first.
 	SubscriptionsOf(ctx context.Context, user chat.UserID) ([]Subscription, error)
@@ -104,6 +115,9 @@ type Webhook struct {
 	CreatedBy   chat.UserID
 	CreatedAt   time.Time
 }
+
+// SecretText is the secret as receivers are told it, and as their libraries take it: the form of Standard Webhooks.
+func (h Webhook) SecretText() string { return "whsec_" + base64.StdEncoding.EncodeToString(h.Secret) }
 
 // Secrets are values that the deployment made once, such as its VAPID key.
 type Secrets interface {

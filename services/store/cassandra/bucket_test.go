@@ -432,7 +432,7 @@ func TestADeletedTextIsInNoTable(t *testing.T) {
 	}
 	seen := map[string]bool{}
 	for _, table := range []string{"messages_by_channel", "replies_by_thread", "pins_by_channel", "sends_by_client_id", "buckets_by_channel",
-		"read_cursors", "delivery_state", "progress"} {
+		"read_cursors", "device_cursors", "deliveries_by_message", "progress"} {
 		_, err := ring.List(t.Context(), home.ring, ring.Read{Statement: ring.Statement("SELECT JSON * FROM " + table), PageSize: 5000},
 			func(r ring.Row) (none struct{}, err error) {
 				var text string

@@ -21,5 +21,6 @@
 // All writers of a keyspace belong to one datacenter, because ceilings are raised at LOCAL_SERIAL. A keyspace that is
 // emptied or restored under a running process leaves it with places that are no more: start it again.
 //
-// The package owns the statements. It knows no connection (package ring) and no log.
+// The package owns the statements of what the log makes. Who got and read it is kept by package receipt; it knows no connection
+// (package ring) and no log.
 package cassandra

@@ -7,10 +7,11 @@ import (
 	"github.com/canopychat/canopy/schemas/chat"
 	"github.com/canopychat/canopy/schemas/event"
 	"github.com/canopychat/canopy/services/store/cassandra/ring"
+	"github.com/canopychat/canopy/services/store/cassandra/rows"
 )
 
 // Database is what the tests put between a Messages and its ring.
-type Database = database
+type Database = rows.Database
 
 // Through opens a Messages on the ring of m, with a memory of its own, and wrap's database in between.
 func Through(m *Messages, limit int, wrap func(Database) Database) *Messages {
@@ -52,9 +53,10 @@ var (
 const (
 	SlotStep        = slotStep
 	SlotReach       = slotReach
-	BatchBytes      = batchBytes
+	BatchBytes      = rows.BatchBytes
 	RaisesPerBucket = raisesPerBucket
 	MaxStep         = maxStep
+	UnnamedAtMost   = unnamedAtMost
 )
 
 // Planned is a row in a batch.
@@ -65,44 +67,42 @@ type Planned struct {
 
 // Plan is how Apply would write events, all in the bucket 0.
 func Plan(events []event.Stored) [][]Planned {
-	var rows []row
+	var all []rows.Row
 	for i := range events {
 		more, err := rowsOf(&events[i], 0)
 		if err != nil {
 			panic(err)
 		}
-		rows = append(rows, more...)
+		all = append(all, more...)
 	}
-	names := map[table]string{messagesByChannel: "messages_by_channel", repliesByThread: "replies_by_thread",
-		pinsByChannel: "pins_by_channel", sendsByClientID: "sends_by_client_id"}
 	facts := map[*any]Planned{} // by the row's first argument, which is its own
-	for _, r := range rows {
-		f := Planned{Partition: fmt.Sprintf("%s %s %d", names[r.partition.table], r.partition.key, r.partition.number), Bytes: r.size}
-		if r.partition.table == messagesByChannel {
-			f.Body = len(r.write.Args[9].(string))
+	for _, r := range all {
+		f := Planned{Partition: fmt.Sprintf("%s %s %d", r.Partition.Table, r.Partition.Key, r.Partition.Number), Bytes: r.Size}
+		if r.Partition.Table == messagesByChannel {
+			f.Body = len(r.Write.Args[9].(string))
 		}
-		facts[&r.write.Args[0]] = f
+		facts[&r.Write.Args[0]] = f
 	}
-	var all [][]Planned
-	for _, b := range batched(rows) {
+	var batches [][]Planned
+	for _, b := range rows.Batched(all) {
 		var planned []Planned
 		for _, w := range b {
 			planned = append(planned, facts[&w.Args[0]])
 		}
-		all = append(all, planned)
+		batches = append(batches, planned)
 	}
-	return all
+	return batches
 }
 
 // MessageRows is the rows that posts are in messages_by_channel, in batches of so many.
 func MessageRows(events []event.Stored, size int) [][]ring.Write {
-	of := map[partition][]ring.Write{}
+	of := map[rows.Partition][]ring.Write{}
 	for i := range events {
-		rows, err := rowsOf(&events[i], 0)
+		all, err := rowsOf(&events[i], 0)
 		if err != nil {
 			panic(err)
 		}
-		of[rows[0].partition] = append(of[rows[0].partition], rows[0].write)
+		of[all[0].Partition] = append(of[all[0].Partition], all[0].Write)
 	}
 	var batches [][]ring.Write
 	for _, writes := range of {

@@ -15,6 +15,7 @@ import (
 	"github.com/canopychat/canopy/schemas/fault"
 	"github.com/canopychat/canopy/services/store"
 	"github.com/canopychat/canopy/services/store/cassandra/ring"
+	"github.com/canopychat/canopy/services/store/cassandra/rows"
 )
 
 const (
@@ -135,7 +136,7 @@ func (m *Messages) messages(ctx context.Context, channel chat.ChannelID, seqs []
 	group.SetLimit(readsAtOnce)
 	for i, q := range reads {
 		group.Go(func() (err error) {
-			answers[i], err = query(ctx, m.db, q, entryOf(channel))
+			answers[i], err = rows.Query(ctx, m.db, q, entryOf(channel))
 			return err
 		})
 	}
@@ -154,7 +155,7 @@ func (m *Messages) messages(ctx context.Context, channel chat.ChannelID, seqs []
 
 // Progress implements store.Messages.
 func (m *Messages) Progress(ctx context.Context, shard int) (chat.Seq, error) {
-	found, err := query(ctx, m.db, ring.Read{Statement: readProgress, Args: []any{shard}}, scanSeq)
+	found, err := rows.Query(ctx, m.db, ring.Read{Statement: readProgress, Args: []any{shard}}, scanSeq)
 	if err != nil {
 		return 0, fmt.Errorf("read progress: %w", err)
 	}

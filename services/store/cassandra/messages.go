@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -15,7 +14,9 @@ import (
 	"github.com/canopychat/canopy/schemas/event"
 	"github.com/canopychat/canopy/schemas/fault"
 	"github.com/canopychat/canopy/services/store"
+	"github.com/canopychat/canopy/services/store/cassandra/receipt"
 	"github.com/canopychat/canopy/services/store/cassandra/ring"
+	"github.com/canopychat/canopy/services/store/cassandra/rows"
 )
 
 // Config says where the ring is. A field that is left out is as ring.Config says.
@@ -38,18 +39,15 @@ type Config struct {
 // bucketRows is how many rows a bucket takes: some 20 MB, far below the 100 MB from which partitions are slow to compact.
 const bucketRows = 100_000
 
-// inFlight is how many batches one Apply has under way. More of them do not make a ring of three nodes faster, and a node
-// that is slow holds so many at the most.
-const inFlight = 64
-
 // Messages is the history of all channels in a keyspace.
 type Messages struct {
+	*receipt.Receipts // who got and read what
+
 	// Immutable after Open.
-	db     database
+	db     rows.Database
+	writer *rows.Writer
 	places *places
 	ring   *ring.Ring
-
-	batches, rows atomic.Uint64
 }
 
 var _ store.Messages = (*Messages)(nil)
@@ -63,7 +61,7 @@ func Open(ctx context.Context, c Config) (*Messages, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newMessages(r, keyspace{r}, c.BucketRows), nil
+	return newMessages(r, rows.Of(r), c.BucketRows), nil
 }
 
 // SchemaOf looks how far the tables of a keyspace are, and changes nothing: the number of the last migration that was
@@ -79,11 +77,13 @@ func (c Config) ring() ring.Config {
 	}
 }
 
-func newMessages(r *ring.Ring, db database, limit int) *Messages {
+func newMessages(r *ring.Ring, db rows.Database, limit int) *Messages {
 	if limit == 0 {
 		limit = bucketRows
 	}
-	return &Messages{db: db, ring: r, places: &places{db: db, limit: int64(limit), known: newCache(cachedBuckets)}}
+	writer := rows.NewWriter(db)
+	return &Messages{Receipts: receipt.New(db, writer), db: db, writer: writer, ring: r,
+		places: &places{db: db, limit: int64(limit), known: newCache(cachedBuckets)}}
 }
 
 // Close ends all connections. Calls under way end with Unavailable.
@@ -100,7 +100,8 @@ type Counts struct {
 
 // Counts is a copy of the counters.
 func (m *Messages) Counts() Counts {
-	return Counts{Raises: m.places.raises.Load(), LayoutReads: m.places.reads.Load(), Batches: m.batches.Load(), Rows: m.rows.Load(),
+	batches, written := m.writer.Counts()
+	return Counts{Raises: m.places.raises.Load(), LayoutReads: m.places.reads.Load(), Batches: batches, Rows: written,
 		Ring: m.ring.Counts()}
 }
 
@@ -111,7 +112,7 @@ func (m *Messages) Apply(ctx context.Context, events []event.Stored) error {
 	if err != nil {
 		return fmt.Errorf("apply events: %w", err)
 	}
-	var rows []row
+	var all []rows.Row
 	for i := range events {
 		e := &events[i]
 		target, ok := store.TargetOf(e)
@@ -122,28 +123,12 @@ func (m *Messages) Apply(ctx context.Context, events []event.Stored) error {
 		if err != nil {
 			return fmt.Errorf("apply event %d of %s: %w", e.Seq, e.WorkspaceID, err)
 		}
-		rows = append(rows, more...)
+		all = append(all, more...)
 	}
-	if err := m.write(ctx, batched(rows)); err != nil {
+	if err := m.writer.Write(ctx, all); err != nil {
 		return fmt.Errorf("apply events: %w", err)
 	}
 	return nil
-}
-
-func (m *Messages) write(ctx context.Context, batches [][]ring.Write) error {
-	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(inFlight)
-	for _, b := range batches {
-		group.Go(func() error {
-			if err := m.db.Batch(ctx, b); err != nil {
-				return err
-			}
-			m.batches.Add(1)
-			m.rows.Add(uint64(len(b)))
-			return nil
-		})
-	}
-	return group.Wait()
 }
 
 // place finds the buckets of all messages that events are about.
@@ -151,7 +136,7 @@ func (m *Messages) place(ctx context.Context, events []event.Stored) (map[chat.C
 	layouts := map[chat.ChannelID]layout{}
 	var mu sync.Mutex // of layouts
 	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(inFlight)
+	group.SetLimit(rows.InFlight)
 	for channel, seqs := range targets(events) {
 		group.Go(func() error {
 			if last := seqs[len(seqs)-1]; last > chat.MaxSeq {

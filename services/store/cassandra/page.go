@@ -8,6 +8,7 @@ import (
 	"github.com/canopychat/canopy/schemas/chat"
 	"github.com/canopychat/canopy/services/store"
 	"github.com/canopychat/canopy/services/store/cassandra/ring"
+	"github.com/canopychat/canopy/services/store/cassandra/rows"
 )
 
 // Page implements store.Messages.
@@ -111,7 +112,7 @@ func (w *walk) bucket(ctx context.Context, begin chat.Seq, newest bool) error {
 	}
 	for !w.left.Empty() && len(w.found) < w.left.Wanted() {
 		n := max(w.left.Wanted()-len(w.found), fewestAtOnce)
-		rows, err := query(ctx, w.m.db, ring.Read{Statement: statement,
+		rows, err := rows.Query(ctx, w.m.db, ring.Read{Statement: statement,
 			Args: []any{string(w.channel), int64(begin), int64(w.left.From), int64(w.left.To), n}}, entryOf(w.channel))
 		if err != nil {
 			return err
@@ -143,7 +144,7 @@ func (m *Messages) threadRange(root chat.Seq) func(ctx context.Context, channel 
 		var found []chat.Message
 		for !s.Empty() && len(found) < s.Wanted() {
 			n := max(s.Wanted()-len(found), fewestAtOnce)
-			seqs, err := query(ctx, m.db, ring.Read{Statement: statement[s.Up],
+			seqs, err := rows.Query(ctx, m.db, ring.Read{Statement: statement[s.Up],
 				Args: []any{string(channel), int64(root), int64(s.From), int64(s.To), n}}, scanSeq)
 			if err != nil || len(seqs) == 0 {
 				return found, err
@@ -174,7 +175,7 @@ func (m *Messages) Pins(ctx context.Context, channel chat.ChannelID) ([]chat.Mes
 	}
 	var found []chat.Message
 	for s := (store.Span{To: chat.MaxSeq}); !s.Empty() && len(found) < chat.MaxPins; {
-		pins, err := query(ctx, m.db, ring.Read{Statement: within, Args: []any{string(channel), int64(s.To), pinsAtOnce}},
+		pins, err := rows.Query(ctx, m.db, ring.Read{Statement: within, Args: []any{string(channel), int64(s.To), pinsAtOnce}},
 			func(r ring.Row) (pin, error) {
 				var seq int64
 				var pinned bool

@@ -12,6 +12,7 @@ import (
 
 	"github.com/canopychat/canopy/schemas/chat"
 	"github.com/canopychat/canopy/services/store/cassandra/ring"
+	"github.com/canopychat/canopy/services/store/cassandra/rows"
 )
 
 const (
@@ -32,7 +33,7 @@ const (
 // places knows where the rows of all channels are, and finds places for new ones.
 type places struct {
 	// Immutable after Open.
-	db    database
+	db    rows.Database
 	limit int64 // rows of a bucket
 	known *cache
 
@@ -78,7 +79,7 @@ func (p *places) read(ctx context.Context, channel chat.ChannelID, serial bool) 
 		begin, rows, ceiling, counted, step int64
 		linked                              bool
 	}
-	rows, err := query(ctx, p.db, ring.Read{Statement: readLayout, Args: []any{string(channel)}, Serial: serial},
+	rows, err := rows.Query(ctx, p.db, ring.Read{Statement: readLayout, Args: []any{string(channel)}, Serial: serial},
 		func(r ring.Row) (b bucket, err error) {
 			return b, r.Scan(&b.begin, &b.rows, &b.linked, &b.ceiling, &b.counted, &b.step)
 		})
@@ -163,7 +164,7 @@ func (p *places) count(ctx context.Context, channel chat.ChannelID, l layout, pe
 	if len(l.begins) == 0 {
 		return 0, nil
 	}
-	seqs, err := query(ctx, p.db, ring.Read{Statement: countRows, PageSize: countPage,
+	seqs, err := rows.Query(ctx, p.db, ring.Read{Statement: countRows, PageSize: countPage,
 		Args: []any{string(channel), int64(l.newest()), int64(l.counted), int64(l.ceiling), int(min(p.limit, 1<<30))}},
 		scanSeq)
 	if err != nil {

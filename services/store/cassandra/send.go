@@ -14,6 +14,7 @@ import (
 	"github.com/canopychat/canopy/schemas/fault"
 	"github.com/canopychat/canopy/services/store"
 	"github.com/canopychat/canopy/services/store/cassandra/ring"
+	"github.com/canopychat/canopy/services/store/cassandra/rows"
 )
 
 const (
@@ -65,14 +66,10 @@ func slotOfHash(sender chat.UserID, id chat.ClientMsgID) int64 {
 }
 
 // rowOfSend is what a post writes, so that its send is found.
-func rowOfSend(post *event.Stored) row {
+func rowOfSend(post *event.Stored) rows.Row {
 	v, slot := post.Version(), slotOf(post)
-	return row{
-		partition{sendsByClientID, string(post.WorkspaceID), slot},
-		ring.Write{Statement: insertSend, Args: []any{string(post.WorkspaceID), slot, string(post.SenderID), string(post.ClientMsgID), int64(v),
-			string(post.ChannelID), sendTimestamp(v)}},
-		rowSize,
-	}
+	return row(rows.Partition{Table: sendsByClientID, Key: string(post.WorkspaceID), Number: slot}, 0,
+		insertSend, string(post.WorkspaceID), slot, string(post.SenderID), string(post.ClientMsgID), int64(v), string(post.ChannelID), sendTimestamp(v))
 }
 
 // Send implements store.Messages. The same id may be in both of its slots, when it was posted again later: the lowest
@@ -83,7 +80,7 @@ func (m *Messages) Send(ctx context.Context, key store.SendKey) (store.SendPlace
 	group, ctx := errgroup.WithContext(ctx)
 	for i, slot := range slots { // one question each, so that each goes to a node that has the slot
 		group.Go(func() (err error) {
-			answers[i], err = query(ctx, m.db, ring.Read{Statement: readSend,
+			answers[i], err = rows.Query(ctx, m.db, ring.Read{Statement: readSend,
 				Args: []any{string(key.WorkspaceID), slot, string(key.SenderID), string(key.ClientMsgID)}}, scanSent)
 			return err
 		})

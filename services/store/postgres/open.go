@@ -17,6 +17,7 @@ import (
 	"github.com/canopychat/canopy/schemas/ddl"
 	"github.com/canopychat/canopy/services/store/relational"
 	"github.com/canopychat/canopy/services/store/relational/directory"
+	"github.com/canopychat/canopy/services/store/relational/reach"
 	"github.com/canopychat/canopy/services/store/relational/signin"
 )
 
@@ -45,7 +46,8 @@ type Config struct {
 	Logger           *slog.Logger  // nil: slog.Default
 }
 
-// Directory is a database with the users, workspaces, channels, memberships, sign-ins, keys and the outbox.
+// Directory is a database with the users, workspaces, channels, memberships, sign-ins, keys and the outbox, and how
+// people are reached.
 type Directory = directory.Directory
 
 // NewerSchemaError says that a newer version of Canopy made the tables, which this one must not touch.
@@ -67,7 +69,7 @@ func Open(ctx context.Context, cfg Config) (*Directory, error) {
 		pool:   s.connections(s.cfg.MaxConns, s.cfg.StatementTimeout, idleChange),
 		holds:  s.connections(holders, s.cfg.StatementTimeout, idleHold),
 	}
-	return directory.New(db, signin.New(db)), nil
+	return directory.New(db, signin.New(db), reach.New(db)), nil
 }
 
 // serverOf is the server of a config, with its defaults. It connects to nothing.

@@ -38,6 +38,7 @@ func TestDirectory(t *testing.T) {
 	dsn := newDatabase(t)
 	storetest.RunDirectory(t, func(t *testing.T) store.Directory {
 		if err := exec(dsn, `DO $$ BEGIN
+			DELETE FROM secrets; DELETE FROM webhooks; DELETE FROM push_subscriptions; DELETE FROM follows; DELETE FROM preferences;
 			DELETE FROM idempotency; DELETE FROM invites; DELETE FROM tickets; DELETE FROM refresh_tokens; DELETE FROM sign_ins;
 			DELETE FROM recorded; DELETE FROM outbox; DELETE FROM signing_keys; DELETE FROM tenures; DELETE FROM channels;
 			DELETE FROM members; DELETE FROM workspaces; DELETE FROM users; END $$`); err != nil {

@@ -3,6 +3,7 @@ package postgres_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"slices"
 	"strings"
@@ -125,20 +126,26 @@ func TestIdsSortByTheirBytes(t *testing.T) {
 	}
 }
 
-// TestTheMigrationCanBeTakenBack runs the way down, which the program itself never does, and up again.
-func TestTheMigrationCanBeTakenBack(t *testing.T) {
+// TestTheMigrationsCanBeTakenBack runs the way down, which the program itself never does, and up again.
+func TestTheMigrationsCanBeTakenBack(t *testing.T) {
 	t.Parallel()
 	dsn := newDatabase(t)
-	text, err := fs.ReadFile(ddl.PostgresDirectory(), "00001_directory.sql")
-	if err != nil {
-		t.Fatal(err)
+	names, err := fs.Glob(ddl.PostgresDirectory(), "*.sql")
+	if err != nil || len(names) == 0 {
+		t.Fatal(names, err)
 	}
-	_, down, found := strings.Cut(string(text), "-- +goose Down")
-	if !found {
-		t.Fatal("there is no way down")
-	}
-	if err := exec(dsn, down+`; DELETE FROM goose_db_version WHERE version_id = 1`); err != nil {
-		t.Fatal(err)
+	for n := len(names); n > 0; n-- {
+		text, err := fs.ReadFile(ddl.PostgresDirectory(), names[n-1])
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, down, found := strings.Cut(string(text), "-- +goose Down")
+		if !found {
+			t.Fatalf("%s has no way down", names[n-1])
+		}
+		if err := exec(dsn, down+fmt.Sprintf(`; DELETE FROM goose_db_version WHERE version_id = %d`, n)); err != nil {
+			t.Fatal(err)
+		}
 	}
 	townOf(t, open(t, dsn))
 }

@@ -1,5 +1,5 @@
 // Package relational is what every SQL database has in common that keeps services/store's Directory: one text of SQL and one
-// piece of Go for it, in the folders directory and signin, and the small contract that a database fulfils, Database.
+// piece of Go for it, in the folders directory, signin and reach, and the small contract that a database fulfils, Database.
 //
 // The texts are written for SQLite and run on PostgreSQL as well (ops/adr). They keep to what both understand:
 //

@@ -6,11 +6,13 @@ import (
 	"github.com/canopychat/canopy/schemas/ddl"
 	"github.com/canopychat/canopy/services/store/relational"
 	"github.com/canopychat/canopy/services/store/relational/directory"
+	"github.com/canopychat/canopy/services/store/relational/reach"
 	"github.com/canopychat/canopy/services/store/relational/signin"
 	"github.com/canopychat/canopy/services/store/sqlite/file"
 )
 
-// Directory is a file with the users, workspaces, channels, memberships, sign-ins, keys and the outbox.
+// Directory is a file with the users, workspaces, channels, memberships, sign-ins, keys and the outbox, and how
+// people are reached.
 type Directory = directory.Directory
 
 // NewerSchemaError says that a file was written by a newer version of Canopy, which this one must not touch.
@@ -23,5 +25,5 @@ func OpenDirectory(ctx context.Context, path string) (*Directory, error) {
 	if err != nil {
 		return nil, err
 	}
-	return directory.New(f, signin.New(f)), nil
+	return directory.New(f, signin.New(f), reach.New(f)), nil
 }

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/canopychat/canopy/schemas/chat"
+	"github.com/canopychat/canopy/schemas/ddl"
 	"github.com/canopychat/canopy/schemas/event"
 	"github.com/canopychat/canopy/schemas/fault"
 	"github.com/canopychat/canopy/services/store"
@@ -205,7 +206,13 @@ func TestMigrationWaitsForThatOfAnotherProcess(t *testing.T) {
 	time.Sleep(150 * time.Millisecond)
 	exec(`CREATE TABLE goose_db_version (
 		id INTEGER PRIMARY KEY AUTOINCREMENT, version_id INTEGER NOT NULL, is_applied INTEGER NOT NULL, tstamp TIMESTAMP DEFAULT (datetime('now')))`)
-	exec(`INSERT INTO goose_db_version (version_id, is_applied) VALUES (0, 1), (1, 1), (2, 1)`)
+	files, err := fs.Glob(ddl.SQLiteDirectory(), "*.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for version := range len(files) + 1 {
+		exec(fmt.Sprintf(`INSERT INTO goose_db_version (version_id, is_applied) VALUES (%d, 1)`, version))
+	}
 	exec(`COMMIT`)
 	if err := <-opened; err != nil {
 		t.Errorf("opening while another process migrates: %v", err)

@@ -2,7 +2,9 @@ package sqlite_test
 
 import (
 	"context"
+	"fmt"
 	"io/fs"
+	"slices"
 	"strings"
 	"testing"
 
@@ -96,11 +98,12 @@ func TestADirectoryOfTheFirstMigration(t *testing.T) {
 	}
 }
 
-// TestMessagesOfTheFirstMigration opens a history that has no read cursors.
+// TestMessagesOfTheFirstMigration opens a history that has no cursors and no deliveries.
 func TestMessagesOfTheFirstMigration(t *testing.T) {
 	ctx := context.Background()
 	m := openMessages(t, firstVersion(t, ddl.SQLiteMessages(), `
 		INSERT INTO messages (channel_id, seq, post_version, text_version, sender_id, body) VALUES ('c', 1, (1 << 48) + 1, (1 << 48) + 1, 'ann', 'hi');
+		INSERT INTO messages (channel_id, seq, post_version, text_version, sender_id, thread) VALUES ('c', 2, (1 << 48) + 2, (1 << 48) + 2, 'bob', 1);
 		INSERT INTO progress VALUES (0, 1);`))
 	if got, err := m.Message(ctx, "c", 1); err != nil || got.Body != "hi" {
 		t.Errorf("the message is %+v, %v", got, err)
@@ -108,6 +111,16 @@ func TestMessagesOfTheFirstMigration(t *testing.T) {
 	r := store.ReadCursor{WorkspaceID: "ws", ChannelID: "c", UserID: "ann", Cursor: chat.Cursor{Epoch: 1, Seq: 1}}
 	if got, err := m.SetRead(ctx, r); err != nil || got != r {
 		t.Errorf("the read cursor is %+v, %v", got, err)
+	}
+	if got, err := m.Participants(ctx, "c", 1); err != nil || !slices.Equal(got, []chat.UserID{"bob", "ann"}) {
+		t.Errorf("in the thread are %v, %v", got, err)
+	}
+	d := store.DeviceCursor{WorkspaceID: "ws", UserID: "ann", DeviceID: "phone", Cursor: r.Cursor}
+	if err := m.SetDelivered(ctx, []store.DeviceCursor{d}); err != nil {
+		t.Error(err)
+	}
+	if got, err := m.DevicesOf(ctx, "ws", []chat.UserID{"ann"}); err != nil || !slices.Equal(got, []store.DeviceCursor{d}) {
+		t.Errorf("the device cursors are %+v, %v", got, err)
 	}
 }
 
@@ -124,16 +137,16 @@ func TestTheLastMigrationCanBeTakenBack(t *testing.T) {
 			}
 		}
 		open()
-		names, err := fs.Glob(files, "00002_*.sql")
-		if err != nil || len(names) != 1 {
+		names, err := fs.Glob(files, "*.sql")
+		if err != nil || len(names) < 2 {
 			t.Fatal(names, err)
 		}
-		text, err := fs.ReadFile(files, names[0])
+		text, err := fs.ReadFile(files, names[len(names)-1])
 		if err != nil {
 			t.Fatal(err)
 		}
 		_, down, _ := strings.Cut(string(text), "-- +goose Down")
-		raw(t, path, down+`; DELETE FROM goose_db_version WHERE version_id = 2`)
+		raw(t, path, down+fmt.Sprintf(`; DELETE FROM goose_db_version WHERE version_id = %d`, len(names)))
 		open()
 	}
 }

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/canopychat/canopy/schemas/chat"
-	"github.com/canopychat/canopy/schemas/fault"
 	"github.com/canopychat/canopy/services/store"
 	"github.com/canopychat/canopy/services/store/relational"
 	"github.com/canopychat/canopy/services/store/sqlite/file"
@@ -35,8 +34,8 @@ func scanReadCursor(r relational.Row) (c store.ReadCursor, err error) {
 
 // SetRead implements store.ReadCursors.
 func (m *Messages) SetRead(ctx context.Context, r store.ReadCursor) (counts store.ReadCursor, err error) {
-	if r.Cursor.Epoch < 1 || r.Cursor.Epoch > chat.MaxEpoch || r.Cursor.Seq > chat.MaxSeq {
-		return counts, fault.New(fault.Invalid, "There is no such place in a log.")
+	if err := store.CheckCursor(r.Cursor); err != nil {
+		return counts, err
 	}
 	var at int64
 	if !r.At.IsZero() {

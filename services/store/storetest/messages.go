@@ -44,6 +44,17 @@ func RunMessages(t *testing.T, open func(t *testing.T) store.Messages) {
 		{"ProgressOnlyGrows", progress},
 		{"ReadCursorsOnlyGrow", readCursors},
 		{"ReadCursorsOfManyWriters", readCursorsRace},
+		{"ThreadParticipants", participants},
+		{"ThreadParticipantsAreTheLatest", manyParticipants},
+		{"DeviceCursorsOnlyGrow", deviceCursors},
+		{"DeviceCursorsAreApart", deviceCursorsApart},
+		{"DeviceCursorsOfManyWriters", deviceCursorsRace},
+		{"DevicesAreForgottenByAge", forgetDevices},
+		{"DeliveriesMoveByRank", deliveries},
+		{"DeliveriesOfOneRankAreNotMixed", deliveriesTie},
+		{"DeliveriesOfManyWriters", deliveriesRace},
+		{"DeliveriesAreApart", deliveriesApart},
+		{"DeliveriesOfTenThousandRecipients", manyRecipients},
 		{"EndedContext", endedContext},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.run(t, open(t)) })
@@ -169,6 +180,12 @@ func compare(t *testing.T, s store.Messages, r *rand.Rand, h History) {
 		got, err := s.Pins(within(t), channel)
 		ok(t, err)
 		same(t, "pins", model.Pins(channel), got)
+		for range 2 {
+			root := h.Events[r.IntN(len(h.Events))].Seq
+			in, err := s.Participants(within(t), channel, root)
+			ok(t, err)
+			same(t, "participants", model.Participants(channel, root), in)
+		}
 	}
 	for key, first := range model.sends {
 		got, err := s.Send(within(t), key)

@@ -85,6 +85,23 @@ func (m *Model) Pins(channel chat.ChannelID) []chat.Message {
 	return pinned[:min(len(pinned), chat.MaxPins)]
 }
 
+// Participants is who wrote in a thread, the latest first.
+func (m *Model) Participants(channel chat.ChannelID, root chat.Seq) []chat.UserID {
+	wrote := m.Messages(channel, root)
+	if s := m.states[store.Target{ChannelID: channel, Seq: root}]; s != nil {
+		if msg, ok := s.Message(); ok {
+			wrote = append(wrote, msg)
+		}
+	}
+	var out []chat.UserID
+	for _, msg := range wrote {
+		if !slices.Contains(out, msg.SenderID) {
+			out = append(out, msg.SenderID)
+		}
+	}
+	return out[:min(len(out), chat.MaxFollowers)]
+}
+
 // History is the log of one workspace, in its order, with everything that can happen to messages.
 type History struct {
 	Channels []chat.ChannelID

@@ -11,9 +11,11 @@ import (
 	"github.com/canopychat/canopy/services/store/relational"
 )
 
-// Directory is a database with the users, workspaces, channels, memberships, sign-ins, keys and the outbox.
+// Directory is a database with the users, workspaces, channels, memberships, sign-ins, keys and the outbox, and how
+// people are reached (relational/reach).
 type Directory struct {
 	SignIns
+	store.Reach
 	db relational.Database
 
 	owed bell // rung when this process wrote into the outbox
@@ -32,7 +34,9 @@ type SignIns interface {
 }
 
 // New makes a Directory of a database that has its tables (schemas/ddl), and that is the Directory's from now on.
-func New(db relational.Database, s SignIns) *Directory { return &Directory{SignIns: s, db: db} }
+func New(db relational.Database, s SignIns, r store.Reach) *Directory {
+	return &Directory{SignIns: s, Reach: r, db: db}
+}
 
 // Close ends all connections.
 func (d *Directory) Close() error { return d.db.Close() }

@@ -14,6 +14,7 @@ import (
 	"github.com/canopychat/canopy/schemas/fault"
 	"github.com/canopychat/canopy/services/store"
 	"github.com/canopychat/canopy/services/store/relational/directory"
+	"github.com/canopychat/canopy/services/store/relational/reach"
 	"github.com/canopychat/canopy/services/store/relational/signin"
 	"github.com/canopychat/canopy/services/store/sqlite/file"
 )
@@ -27,7 +28,7 @@ func TestAFullDiskIsUnavailable(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := directory.New(f, signin.New(f))
+	d := directory.New(f, signin.New(f), reach.New(f))
 	defer func() {
 		if err := d.Close(); err != nil {
 			t.Error(err)

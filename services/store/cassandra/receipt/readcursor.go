@@ -1,4 +1,4 @@
-package cassandra
+package receipt
 
 import (
 	"context"
@@ -9,6 +9,7 @@ import (
 	"github.com/canopychat/canopy/schemas/fault"
 	"github.com/canopychat/canopy/services/store"
 	"github.com/canopychat/canopy/services/store/cassandra/ring"
+	"github.com/canopychat/canopy/services/store/cassandra/rows"
 )
 
 const (
@@ -19,21 +20,21 @@ const (
 
 // SetRead implements store.ReadCursors. The write comes first, so that of any number at once the furthest stays, and what
 // is read then is at least as far as what was written.
-func (m *Messages) SetRead(ctx context.Context, r store.ReadCursor) (store.ReadCursor, error) {
-	if r.Cursor.Epoch < 1 || r.Cursor.Epoch > chat.MaxEpoch || r.Cursor.Seq > chat.MaxSeq {
-		return store.ReadCursor{}, fault.New(fault.Invalid, "There is no such place in a log.")
+func (r *Receipts) SetRead(ctx context.Context, c store.ReadCursor) (store.ReadCursor, error) {
+	if err := store.CheckCursor(c.Cursor); err != nil {
+		return store.ReadCursor{}, err
 	}
 	var at int64
-	if !r.At.IsZero() {
-		at = r.At.UnixNano()
+	if !c.At.IsZero() {
+		at = c.At.UnixNano()
 	}
-	v := int64(chat.VersionOf(r.Cursor.Epoch, r.Cursor.Seq))
-	err := m.db.Batch(ctx, []ring.Write{{Statement: updateRead,
-		Args: []any{v, v, ^at, string(r.WorkspaceID), string(r.UserID), string(r.ChannelID)}}})
+	v := int64(chat.VersionOf(c.Cursor.Epoch, c.Cursor.Seq))
+	err := r.db.Batch(ctx, []ring.Write{{Statement: updateRead,
+		Args: []any{v, v, ^at, string(c.WorkspaceID), string(c.UserID), string(c.ChannelID)}}})
 	if err != nil {
 		return store.ReadCursor{}, fmt.Errorf("move a read cursor: %w", err)
 	}
-	found, err := m.readCursors(ctx, r, readCursor, string(r.WorkspaceID), string(r.UserID), string(r.ChannelID))
+	found, err := r.readCursors(ctx, c, readCursor, string(c.WorkspaceID), string(c.UserID), string(c.ChannelID))
 	if err == nil && len(found) == 0 {
 		err = fault.New(fault.Unavailable, "The database has not kept a read cursor.")
 	}
@@ -44,18 +45,18 @@ func (m *Messages) SetRead(ctx context.Context, r store.ReadCursor) (store.ReadC
 }
 
 // ReadCursorsOf implements store.ReadCursors.
-func (m *Messages) ReadCursorsOf(ctx context.Context, workspace chat.WorkspaceID, user chat.UserID) ([]store.ReadCursor, error) {
-	return m.readCursors(ctx, store.ReadCursor{WorkspaceID: workspace, UserID: user}, readCursors, string(workspace), string(user))
+func (r *Receipts) ReadCursorsOf(ctx context.Context, workspace chat.WorkspaceID, user chat.UserID) ([]store.ReadCursor, error) {
+	return r.readCursors(ctx, store.ReadCursor{WorkspaceID: workspace, UserID: user}, readCursors, string(workspace), string(user))
 }
 
 // readCursors runs a statement on the cursors of whoever of says.
-func (m *Messages) readCursors(ctx context.Context, of store.ReadCursor, s ring.Statement, args ...any) ([]store.ReadCursor, error) {
-	found, err := query(ctx, m.db, ring.Read{Statement: s, Args: args}, func(r ring.Row) (store.ReadCursor, error) {
+func (r *Receipts) readCursors(ctx context.Context, of store.ReadCursor, s ring.Statement, args ...any) ([]store.ReadCursor, error) {
+	found, err := rows.Query(ctx, r.db, ring.Read{Statement: s, Args: args}, func(row ring.Row) (store.ReadCursor, error) {
 		var channel string
 		var version, down int64
-		err := r.Scan(&channel, &version, &down)
+		err := row.Scan(&channel, &version, &down)
 		c := store.ReadCursor{WorkspaceID: of.WorkspaceID, UserID: of.UserID, ChannelID: chat.ChannelID(channel),
-			Cursor: chat.Cursor{Epoch: epochOf(version), Seq: chat.Version(version).Seq()}}
+			Cursor: cursorOf(version)}
 		if at := ^down; at != 0 {
 			c.At = time.Unix(0, at).UTC()
 		}

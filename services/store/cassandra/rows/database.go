@@ -1,4 +1,4 @@
-package cassandra
+package rows
 
 import (
 	"context"
@@ -6,8 +6,8 @@ import (
 	"github.com/canopychat/canopy/services/store/cassandra/ring"
 )
 
-// database is what the package needs of a ring.
-type database interface {
+// Database is what the tables need of a ring.
+type Database interface {
 	// Batch runs writes of one partition as one.
 	Batch(ctx context.Context, writes []ring.Write) error
 	// ExecIf runs a write with a condition and reports whether it was met. After an error it may have been.
@@ -16,16 +16,18 @@ type database interface {
 	Rows(ctx context.Context, q ring.Read, scan func(ring.Row) (any, error)) ([]any, error)
 }
 
-// keyspace is a ring as a database.
+// Of is the keyspace of a ring as a Database.
+func Of(r *ring.Ring) Database { return keyspace{r} }
+
 type keyspace struct{ *ring.Ring }
 
-// Rows implements database.
+// Rows implements Database.
 func (k keyspace) Rows(ctx context.Context, q ring.Read, scan func(ring.Row) (any, error)) ([]any, error) {
 	return ring.List(ctx, k.Ring, q, scan)
 }
 
-// query reads all rows of q.
-func query[T any](ctx context.Context, db database, q ring.Read, scan func(ring.Row) (T, error)) ([]T, error) {
+// Query reads all rows of q.
+func Query[T any](ctx context.Context, db Database, q ring.Read, scan func(ring.Row) (T, error)) ([]T, error) {
 	rows, err := db.Rows(ctx, q, func(r ring.Row) (any, error) { return scan(r) })
 	if err != nil {
 		return nil, err
