@@ -34,8 +34,6 @@ type Config struct {
 	Relay  *Relay           // that of this process; nil: another process relays
 	Settle time.Duration    // how long a change waits for its place in the log; 0: DefaultSettle
 	Now    func() time.Time // nil: time.Now
-
-	Read store.ReadCursors // nil: nobody's reading is remembered
 }
 
 // Service is the rules of the directory. It may be used from many goroutines.

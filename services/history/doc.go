@@ -19,6 +19,9 @@
 // A store that does not answer is waited for within a budget, and after some silence not at all, but for a probe now
 // and then (breaker).
 //
+// What somebody has not read is counted over such pages, newest first (Unread): so a count is right up to the lowest
+// CompleteThrough of its pages, and says so. Or it is not told at all.
+//
 // Without the store, the log alone answers as far as it goes back. The package writes nothing. Its errors
 // are *fault.Error: Invalid, NotFound, Unavailable.
 package history
