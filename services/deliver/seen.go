@@ -1,0 +1,123 @@
+package deliver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/canopychat/canopy/schemas/chat"
+	"github.com/canopychat/canopy/schemas/fault"
+	"github.com/canopychat/canopy/services/deliver/attempt"
+	"github.com/canopychat/canopy/services/deliver/due"
+	"github.com/canopychat/canopy/services/store"
+	"github.com/canopychat/canopy/streams"
+	"github.com/canopychat/canopy/streams/bus"
+)
+
+// Of what is written down after an attempt is tried again with pauses between these.
+const (
+	writeFirst = 100 * time.Millisecond
+	writeCap   = 5 * time.Second
+)
+
+// seen reads what Second needs.
+func (w *Worker) seen(ctx context.Context, items []*item) ([]due.Seen, error) {
+	seen := make([]due.Seen, len(items))
+	for message, places := range grouped(items, messageOf) {
+		m, err := w.cfg.Messages.Message(ctx, message.channel, message.seq)
+		if err != nil && !fault.Is(err, fault.NotFound) {
+			return nil, fmt.Errorf("message %d: %w", message.seq, err)
+		}
+		for _, n := range places {
+			items[n].message = m
+			seen[n].Stored, seen[n].Deleted = err == nil, m.Deleted
+		}
+	}
+	for channel, places := range grouped(items, func(i *item) chat.ChannelID { return i.ChannelID }) {
+		for some := range slices.Chunk(places, chat.MaxPageSize) {
+			users := usersAt(items, some)
+			// Who is in it now. Somebody who is leaving right now still is: what reaches them was sent before.
+			members, _, err := w.cfg.Members.MembersAt(ctx, store.MembersQuery{ChannelID: channel, Seq: chat.MaxSeq, Limit: len(users), Among: users})
+			if err != nil {
+				return nil, fmt.Errorf("members of %s: %w", channel, err)
+			}
+			for _, n := range some {
+				seen[n].Member = slices.Contains(members, items[n].UserID)
+			}
+		}
+	}
+	for ws, places := range grouped(items, func(i *item) chat.WorkspaceID { return i.WorkspaceID }) {
+		wishes, err := w.cfg.Preferences.PreferencesOf(ctx, ws, usersAt(items, places))
+		if err != nil {
+			return nil, fmt.Errorf("preferences: %w", err)
+		}
+		for _, n := range places {
+			seen[n].Preferences = wishes[items[n].UserID]
+		}
+	}
+	return seen, nil
+}
+
+// place names a message for the store.
+type place struct {
+	ws      chat.WorkspaceID
+	channel chat.ChannelID
+	seq     chat.Seq
+}
+
+func messageOf(i *item) place { return place{i.WorkspaceID, i.ChannelID, i.Seq} }
+
+// try makes an attempt for each item whose verdict is Try, and decides what becomes of it.
+func (w *Worker) try(ctx context.Context, items []*item) {
+	trying := slices.DeleteFunc(slices.Clone(items), func(i *item) bool { return i.decision.Verdict != due.Try })
+	jobs := make([]attempt.Job, len(trying))
+	for n, i := range trying {
+		jobs[n] = attempt.Job{Delivery: i.Delivery, Message: i.message}
+	}
+	tried := w.attempts.Try(ctx, jobs)
+	now := w.cfg.Now()
+	for n, i := range trying {
+		i.decision = w.cfg.Policy.After(i.Delivery, tried[n], now, w.cfg.Chance())
+	}
+}
+
+// patiently does f again until it succeeds, can never succeed, or ctx ends. n is how much there is to do.
+func (w *Worker) patiently(ctx context.Context, what string, n int, f func(context.Context) error) error {
+	if n == 0 {
+		return nil
+	}
+	for attempt := 0; ; attempt++ {
+		err := f(ctx)
+		if err == nil || (fault.KindOf(err).Outcome() == fault.Park && ctx.Err() == nil) {
+			return err
+		}
+		w.cfg.Logger.Warn("the worker waits", "for", what, "jobs", n, "err", err)
+		if stopped := bus.Pause(ctx, bus.Backoff(writeFirst, writeCap, attempt)); stopped != nil {
+			return fmt.Errorf("%s: %w", what, errors.Join(err, stopped))
+		}
+	}
+}
+
+// deletesAside is how many jobs are taken out of the stream at once.
+const deletesAside = 32
+
+// forget takes jobs out of the stream that have ended or wait elsewhere. What it cannot take out stays until it is too old.
+func (w *Worker) forget(ctx context.Context, seqs []chat.Seq) {
+	g := new(errgroup.Group)
+	g.SetLimit(deletesAside)
+	var failed sync.Once
+	for _, seq := range seqs {
+		g.Go(func() error {
+			if err := w.cfg.Jobs.Delete(ctx, streams.StreamDelivery, seq); err != nil && !fault.Is(err, fault.NotFound) {
+				failed.Do(func() { w.cfg.Logger.Warn("jobs that ended stay in the stream", "stream_seq", seq, "err", err) })
+			}
+			return nil
+		})
+	}
+	_ = g.Wait() // none of them fails
+}

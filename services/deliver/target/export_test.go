@@ -1,0 +1,4 @@
+package target
+
+// MaxOrigins is how many origins are remembered.
+const MaxOrigins = maxOrigins
