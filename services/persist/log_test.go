@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/canopychat/canopy/schemas/chat"
 	"github.com/canopychat/canopy/schemas/event"
@@ -212,10 +213,18 @@ func TestTheStoreBecomesWhatTheLogSays(t *testing.T) {
 	}
 	r.check(r.talk(60))
 	stop()
-	// It is parked, not forgotten: the server tells the stream of advisories why.
+	// It is parked, not forgotten: why is noted in the stream of advisories.
+	subject, err := streams.ParkedSubject(streams.ChatStream(0), streams.ConsumerPersist)
+	if err != nil {
+		t.Fatal(err)
+	}
 	r.eventually(func() bool {
 		s, err := r.cluster.HubJS.Stream(r.cluster.Context(), streams.StreamAdvisories)
-		return err == nil && s.CachedInfo().State.Msgs == 4
+		if err != nil {
+			return false
+		}
+		info, err := s.Info(r.cluster.Context(), jetstream.WithSubjectFilter(subject))
+		return err == nil && info.State.Subjects[subject] == 4
 	})
 }
 

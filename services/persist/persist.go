@@ -44,6 +44,7 @@ type Config struct {
 	Store  Store
 	Source Source
 	Log    Log
+	Shown  Shown        // for Missing alone; the same store as Store
 	Shards int          // 0: streams.Shards
 	Logger *slog.Logger // nil: slog.Default
 
@@ -57,6 +58,7 @@ type Persister struct {
 	store  Store
 	source Source
 	bodies Log
+	shown  Shown
 	shards int
 	log    *slog.Logger
 	behind func(time.Duration)
@@ -75,7 +77,7 @@ func New(cfg Config) *Persister {
 	if cfg.Behind == nil {
 		cfg.Behind = func(time.Duration) {}
 	}
-	return &Persister{store: cfg.Store, source: cfg.Source, bodies: cfg.Log, shards: cfg.Shards, log: cfg.Logger, behind: cfg.Behind}
+	return &Persister{store: cfg.Store, source: cfg.Source, bodies: cfg.Log, shown: cfg.Shown, shards: cfg.Shards, log: cfg.Logger, behind: cfg.Behind}
 }
 
 // apply is one attempt at a batch. Its outcomes are in the order of the batch. The error is Unavailable:
@@ -161,7 +163,7 @@ func (p *Persister) applyEach(ctx context.Context, a attempt) error {
 			return hold(fmt.Errorf("apply event %d: %w", a.events[i].Seq, err))
 		}
 		refused++
-		outcome := bus.Retry(0)
+		outcome := bus.RetryBecause(0, err.Error())
 		if fault.KindOf(err).Outcome() == fault.Park {
 			outcome = bus.Park(fault.Public(err).Message)
 		}

@@ -16,6 +16,7 @@ import (
 const (
 	noteEvery   = 250 * time.Millisecond // between two records of the progress of a busy shard
 	noteTimeout = 2 * time.Second        // of one record
+	noteIdle    = 5 * time.Second        // between two while nothing comes: a floor that an event held up moves on when that is given up
 )
 
 // Run fills the store until ctx ends, or until a consumer fails for good; then it ends the others and says
@@ -102,8 +103,9 @@ func (n *progress) noteApplied(batch []bus.Delivery) {
 
 // run makes the store whole, and then records while there is work. When the store is set back, it begins anew.
 func (n *progress) run(ctx context.Context, work <-chan struct{}) {
-	ticker := time.NewTicker(noteEvery)
+	ticker, idle := time.NewTicker(noteEvery), time.NewTicker(noteIdle)
 	defer ticker.Stop()
+	defer idle.Stop()
 	for {
 		if !n.whole {
 			n.heal(ctx)
@@ -111,6 +113,11 @@ func (n *progress) run(ctx context.Context, work <-chan struct{}) {
 		select {
 		case <-ctx.Done():
 			return
+		case <-idle.C:
+			if _, err := n.record(ctx); err != nil && ctx.Err() == nil {
+				n.persister.log.Debug("progress is not recorded", "shard", n.shard, "err", err)
+			}
+			continue
 		case <-work:
 		}
 		n.follow(ctx, ticker.C)
