@@ -39,7 +39,7 @@ type (
 	}
 	// Tokens checks a token: services/auth.
 	Tokens = entry.Tokens
-	// Accounts reads users; services/directory, as are all below up to Reads.
+	// Accounts reads users; services/directory, as are all below up to Directs.
 	Accounts interface {
 		User(ctx context.Context, id chat.UserID) (chat.User, error)
 		Users(ctx context.Context, ids []chat.UserID) ([]chat.User, error)
@@ -100,11 +100,6 @@ type (
 	Directs interface {
 		OpenDirect(ctx context.Context, by chat.UserID, ws chat.WorkspaceID, others []chat.UserID) (c chat.Channel, created bool, err error)
 	}
-	// Reads are how far somebody has read.
-	Reads interface {
-		MarkRead(ctx context.Context, by chat.UserID, ch chat.ChannelID, seq chat.Seq) (store.ReadCursor, error)
-		ReadCursors(ctx context.Context, by chat.UserID, ws chat.WorkspaceID) ([]store.ReadCursor, error)
-	}
 	// History reads messages for those who may: services/history.
 	History interface {
 		Page(ctx context.Context, place store.ChannelPlace, q store.PageQuery) (store.Reading, error)
@@ -113,6 +108,10 @@ type (
 	// Gateways are those that live, in the order in which a client of a workspace and a region tries them.
 	Gateways interface {
 		Gateways(ws chat.WorkspaceID, region string) []rpc.Process
+	}
+	// Part is calls that are made elsewhere and go through the same entry.
+	Part interface {
+		Mount(e *echo.Echo, in *entry.Entry)
 	}
 	// Gate says whether there is room for one more request. Its errors are RateLimited.
 	Gate = entry.Gate
@@ -135,10 +134,10 @@ type Config struct {
 	Editing    Editing
 	People     People
 	Directs    Directs
-	Reads      Reads
 	History    History
 	Gateways   Gateways
 	Log        event.Submitter
+	Notify     Part // services/api/notify; nil: its calls are not there
 
 	SetupCode   string            // lets the first visitor in; empty: nobody
 	Idempotency store.Idempotency // nil: a request with an Idempotency-Key is refused as unsupported
@@ -238,6 +237,9 @@ func (a *API) route() {
 	e.POST("/invites/:code/accept", a.entry.Either(a.acceptAsNew, a.acceptAs))
 	a.routeWorkspaces()
 	a.routeChannels()
+	if a.cfg.Notify != nil {
+		a.cfg.Notify.Mount(e, a.entry)
+	}
 }
 
 func (a *API) routeWorkspaces() {
@@ -255,7 +257,6 @@ func (a *API) routeWorkspaces() {
 	e.GET("/workspaces/:workspace/channels", in(a.listChannels))
 	e.POST("/workspaces/:workspace/channels", in(a.createChannel))
 	e.POST("/workspaces/:workspace/dms", in(a.openDirect))
-	e.GET("/workspaces/:workspace/read", in(a.listReadCursors))
 }
 
 func (a *API) routeChannels() {
@@ -268,7 +269,6 @@ func (a *API) routeChannels() {
 	e.POST("/channels/:channel/members", in(a.addMembers))
 	e.PATCH("/channels/:channel/members/:user", in(a.updateChannelMember))
 	e.DELETE("/channels/:channel/members/:user", in(a.removeChannelMember))
-	e.POST("/channels/:channel/read", in(a.markRead))
 	e.GET("/channels/:channel/messages", in(a.listMessages))
 	e.POST("/channels/:channel/messages", in(a.post))
 	e.PATCH("/channels/:channel/messages/:seq", in(a.edit))
@@ -291,6 +291,9 @@ const frontPage = `This is Canopy: team messaging, where a workspace is one log.
   GET  /workspaces/{id}/channels                           what you may see there
   GET  /channels/{id}/messages                             history, newest first
   POST /channels/{id}/messages {"body", "client_msg_id"}   a message
+  GET  /workspaces/{id}/read                               what you have not read, and how often you are named
+  POST /channels/{id}/scheduled {"body", "at"}             a message for later
+  PUT  /workspaces/{id}/preferences {"keywords"}           what you want to be woken for
   GET  /socket?workspace={id}                              everything as it happens, over WebSocket
 
 Every call is in GET /openapi.json (OpenAPI 3.1), every frame of the socket in GET /asyncapi.json (AsyncAPI 3.0).

@@ -350,9 +350,10 @@ func (w *world) everyCall(c chat.ChannelID, seq chat.Seq) [][3]string {
 	return [][3]string{
 		{"GET", one, ""}, {"PATCH", one, `{"topic":"x"}`}, {"POST", one + "/join", ""}, {"POST", one + "/leave", ""}, {"GET", one + "/members", ""},
 		{"POST", one + "/members", `{"user_ids":["ubob"]}`}, {"GET", one + "/messages", ""}, {"GET", one + "/pins", ""},
+		{"POST", one + "/read", `{"seq":1}`}, {"POST", one + "/scheduled", `{"body":"x","at":"2026-02-01T08:00:00Z"}`},
 		{"POST", one + "/messages", `{"body":"x","client_msg_id":"x"}`}, {"PATCH", message, `{"body":"x"}`}, {"DELETE", message, ""},
 		{"GET", message + "/replies", ""}, {"PUT", message + "/reactions/x", ""}, {"DELETE", message + "/reactions/x", ""},
-		{"PUT", pin, ""}, {"DELETE", pin, ""},
+		{"PUT", pin, ""}, {"DELETE", pin, ""}, {"PUT", message + "/follow", ""}, {"DELETE", message + "/follow", ""}, {"GET", message + "/delivery", ""},
 	}
 }
 

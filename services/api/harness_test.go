@@ -30,6 +30,7 @@ type world struct {
 	t      *testing.T
 	town   *town
 	log    *memory
+	desk   *desk
 	kept   *kept
 	api    *api.API
 	logged *bytes.Buffer // what the API logged
@@ -70,7 +71,9 @@ func newWorld(t *testing.T, change ...func(*api.Config)) *world {
 func emptyWorld(t *testing.T, change ...func(*api.Config)) *world {
 	t.Helper()
 	w := &world{t: t, town: newTown(), log: &memory{seq: 1}, kept: newKept(), logged: &bytes.Buffer{}, tokens: map[string]string{}}
+	w.desk = newDesk(w.town, w.log)
 	cfg := config(w.town, w.log)
+	cfg.Notify = w.desk.config()
 	cfg.Idempotency = w.kept
 	cfg.Logger = slog.New(slog.NewTextHandler(w.logged, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	for _, f := range change {
@@ -88,7 +91,7 @@ func emptyWorld(t *testing.T, change ...func(*api.Config)) *world {
 func config(w *town, log *memory) api.Config {
 	return api.Config{
 		SignIns: w, Sessions: w, Tokens: w, Accounts: w, Founding: w, Workspaces: w, Roles: w, Invites: w, Channels: w, Joining: w,
-		Editing: w, People: w, Directs: w, Reads: w, Gateways: w, History: log, Log: log, SetupCode: setupCode,
+		Editing: w, People: w, Directs: w, Gateways: w, History: log, Log: log, SetupCode: setupCode,
 	}
 }
 

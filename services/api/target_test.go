@@ -19,6 +19,12 @@ func TestHostileInputOnEveryRoute(t *testing.T) {
 	seq := w.post("alice", c.ID, "a secret text", "m-1").Seq
 	var invite rest.Invite
 	w.call("alice", "POST", "/workspaces/"+string(w.ws)+"/invites", `{}`).ok(201, &invite)
+	var browser rest.Subscription
+	w.call("alice", "POST", "/me/subscriptions", aBrowser).ok(201, &browser)
+	var webhook rest.Webhook
+	w.call("alice", "POST", "/workspaces/"+string(w.ws)+"/webhooks", `{"url":"https://hooks.example/1"}`).ok(201, &webhook)
+	var waits rest.Scheduled
+	w.call("alice", "POST", "/channels/"+string(c.ID)+"/scheduled", `{"body":"a secret text","at":"2026-02-01T08:00:00Z"}`).ok(201, &waits)
 	revoked := w.town.begin(chat.User{ID: person("alice")}, store.Device{})
 	w.must(w.town.Revoke(t.Context(), person("alice"), revoked.SignIn.ID))
 	var sessions rest.SessionList
@@ -29,11 +35,15 @@ func TestHostileInputOnEveryRoute(t *testing.T) {
 		Here: map[string]string{
 			"workspace": string(w.ws), "channel": string(c.ID), "user": "ubob", "session": string(sessions.Sessions[0].ID),
 			"seq": fmt.Sprint(seq), "emoji": "x", "invite": invite.ID, "code": invite.Code,
+			"subscription": browser.ID, "webhook": webhook.ID, "scheduled": waits.ID,
 		},
-		Secrets: []string{"a secret text", password, setupCode},
+		Secrets: []string{"a secret text", webhook.Secret, password, setupCode},
 	}.Run(t)
 	var after rest.SessionList
 	w.call("alice", "GET", "/me/sessions", "").ok(200, &after)
+	if len(w.desk.browsers) != 1 || len(w.desk.webhooks) != 1 || len(w.desk.waiting) != 1 || len(w.desk.preferences) != 0 || len(w.desk.follows) != 0 {
+		t.Errorf("afterwards the desk has %+v", w.desk)
+	}
 	if len(after.Sessions) != len(sessions.Sessions) || strings.Contains(w.logged.String(), "a secret text") {
 		t.Errorf("afterwards there are the sessions %+v", after)
 	}
@@ -108,6 +118,7 @@ func TestEveryCallIsTakenAsTheDocumentSays(t *testing.T) {
 	w.call("bob", "GET", at("channels", c.ID, "pins"), "").taken()
 	w.call("bob", "GET", at("channels", c.ID, "messages")+"?limit=200", "").taken()
 	w.call("bob", "POST", at("channels", c.ID, "read"), fmt.Sprintf(`{"seq":%d}`, ack.Seq)).taken()
+	w.wait(ws, c.ID, ack.Seq)
 	w.call("bob", "DELETE", at("channels", c.ID, "pins", ack.Seq), "").taken()
 	w.call("bob", "DELETE", message+"/reactions/x", "").taken()
 	w.call("bob", "DELETE", message, "").taken()
@@ -122,6 +133,33 @@ func TestEveryCallIsTakenAsTheDocumentSays(t *testing.T) {
 	if unseen := w.seen.Unseen(); len(unseen) > 0 {
 		t.Errorf("nobody took %v", unseen)
 	}
+}
+
+// wait takes every call about what waits for people.
+func (w *world) wait(ws chat.WorkspaceID, c chat.ChannelID, seq chat.Seq) {
+	w.t.Helper()
+	message := at("channels", c, "messages", seq)
+	w.call("alice", "GET", at("workspaces", ws, "read")+"?messages=true", "").taken()
+	w.call("bob", "PUT", at("workspaces", ws, "preferences"), `{"muted_channels":["`+string(c)+`"],"keywords":["deploy"],"do_not_disturb":{"until":"2026-01-03T08:00:00+01:00","from":"22:00","to":"07:30","time_zone":"Europe/Berlin"}}`).taken()
+	w.call("bob", "GET", at("workspaces", ws, "preferences"), "").taken()
+	w.call("bob", "PUT", message+"/follow", "").taken()
+	w.call("bob", "DELETE", message+"/follow", "").taken()
+	w.call("bob", "GET", "/push/key", "").taken()
+	var browser rest.Subscription
+	w.call("bob", "POST", "/me/subscriptions", aBrowser).ok(201, &browser)
+	w.call("bob", "GET", "/me/subscriptions", "").taken()
+	w.call("bob", "DELETE", at("me", "subscriptions", browser.ID), "").taken()
+	var webhook rest.Webhook
+	w.call("alice", "POST", at("workspaces", ws, "webhooks"), `{"url":"https://hooks.example/1"}`).ok(201, &webhook)
+	w.call("alice", "GET", at("workspaces", ws, "webhooks"), "").taken()
+	w.call("alice", "DELETE", at("workspaces", ws, "webhooks", webhook.ID), "").taken()
+	var waits rest.Scheduled
+	w.call("bob", "POST", at("channels", c, "scheduled"), `{"body":"later","at":"2026-02-01T08:00:00.5+01:00","client_msg_id":null,"thread":`+fmt.Sprint(seq)+`}`).ok(201, &waits)
+	w.call("bob", "POST", at("workspaces", ws, "reminders"), `{"text":"look at it","at":"2026-02-01T08:00:00Z","channel_id":"`+string(c)+`","seq":`+fmt.Sprint(seq)+`}`).taken()
+	w.call("bob", "POST", at("workspaces", ws, "reminders"), `{"text":"go home","at":"2026-02-01T17:00:00Z","channel_id":null,"seq":0}`).taken()
+	w.call("bob", "GET", at("workspaces", ws, "scheduled"), "").taken()
+	w.call("bob", "DELETE", at("workspaces", ws, "scheduled", waits.ID), "").taken()
+	w.call("alice", "GET", message+"/delivery?limit=2", "").taken()
 }
 
 // at is the address of these parts.

@@ -259,31 +259,3 @@ func (w *town) OpenDirect(_ context.Context, by chat.UserID, ws chat.WorkspaceID
 	}
 	return w.openChannel(by, chat.Channel{WorkspaceID: ws, Type: kind}, people), true, nil
 }
-
-func (w *town) MarkRead(_ context.Context, by chat.UserID, id chat.ChannelID, seq chat.Seq) (store.ReadCursor, error) {
-	defer w.lock()()
-	c, _, err := w.channel(by, id)
-	if err != nil {
-		return store.ReadCursor{}, err
-	}
-	if w.reads[id] == nil {
-		w.reads[id] = map[chat.UserID]chat.Seq{}
-	}
-	w.reads[id][by] = max(w.reads[id][by], seq)
-	return store.ReadCursor{WorkspaceID: c.WorkspaceID, ChannelID: id, UserID: by, Cursor: chat.Cursor{Epoch: 1, Seq: w.reads[id][by]}}, nil
-}
-
-func (w *town) ReadCursors(_ context.Context, by chat.UserID, ws chat.WorkspaceID) ([]store.ReadCursor, error) {
-	defer w.lock()()
-	if _, err := w.membership(by, ws); err != nil {
-		return nil, err
-	}
-	var all []store.ReadCursor
-	for _, id := range slices.Sorted(maps.Keys(w.reads)) {
-		c, _, err := w.channel(by, id)
-		if seq := w.reads[id][by]; err == nil && c.WorkspaceID == ws && seq > 0 {
-			all = append(all, store.ReadCursor{ChannelID: id, Cursor: chat.Cursor{Epoch: 1, Seq: seq}})
-		}
-	}
-	return all, nil
-}

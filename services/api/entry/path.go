@@ -35,6 +35,9 @@ func Invite(c echo.Context) (store.InviteID, error) {
 	return PathID(c, "invite", parsePlain[store.InviteID])
 }
 
+// ID reads a part of the path that is the id of a thing which nothing else has a word for.
+func ID(c echo.Context, name string) (string, error) { return PathID(c, name, parsePlain[string]) }
+
 // parsePlain takes an id of a thing that chat has no word for.
 func parsePlain[T ~string](s string) (T, error) {
 	if !chat.IsID(s) {

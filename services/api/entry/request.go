@@ -86,6 +86,17 @@ func Limit(c echo.Context) (int, error) {
 	return n, nil
 }
 
+// Flag reads a parameter that is true or false; false when it is not given.
+func Flag(c echo.Context, name string) (bool, error) {
+	switch c.QueryParam(name) {
+	case "", "false":
+		return false, nil
+	case "true":
+		return true, nil
+	}
+	return false, fault.New(fault.Invalid, "%s is true or false", name)
+}
+
 // CursorAfter is the cursor of what comes after an id in a list: the id, behind a letter that says what it is of.
 // Clients see text that means nothing, so that it may change.
 func CursorAfter(kind, id string) string {
