@@ -94,6 +94,21 @@ func (c *Client) EditChannel(ctx context.Context, ch chat.ChannelID, e rest.Edit
 	return c.channel(ctx, call{method: http.MethodPatch, path: channelPath(ch), in: e, safe: true})
 }
 
+// ReadStates is what the user has read, and which messages are unread, of each channel of a workspace that they are in.
+func (c *Client) ReadStates(ctx context.Context, ws chat.WorkspaceID) ([]rest.ReadState, error) {
+	var list rest.ReadCursorList
+	err := c.do(ctx, call{method: http.MethodGet, path: "/workspaces/" + string(ws) + "/read?messages=true", out: &list, safe: true})
+	return list.Cursors, err
+}
+
+// MarkRead says that the user has read a channel up to a message, and answers what counts then: it never goes back. Whoever
+// has a socket calls live.Conn.Read.
+func (c *Client) MarkRead(ctx context.Context, ch chat.ChannelID, seq chat.Seq) (rest.ReadCursor, error) {
+	var out rest.ReadCursor
+	err := c.do(ctx, call{method: http.MethodPost, path: channelPath(ch) + "/read", in: rest.MarkRead{Seq: seq}, out: &out, safe: true})
+	return out, err
+}
+
 // OpenDirect is the direct message channel of the user and these people: always the same one.
 func (c *Client) OpenDirect(ctx context.Context, ws chat.WorkspaceID, with ...chat.UserID) (rest.Channel, error) {
 	in := rest.NewDirect{UserIDs: with}

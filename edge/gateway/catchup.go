@@ -55,6 +55,7 @@ func (r *room) readOn(c *conn) bool {
 		c.sess.Move(r.pos)
 		c.lag(false)
 		c.ahead = nil
+		r.loop.tellStale(c)
 		return false
 	}
 	return r.walk(c, entries)

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"context"
 	"log/slog"
 	"math"
 	"net/netip"
@@ -12,6 +13,7 @@ import (
 	"github.com/canopychat/canopy/edge/session"
 	"github.com/canopychat/canopy/schemas/chat"
 	"github.com/canopychat/canopy/schemas/event"
+	"github.com/canopychat/canopy/schemas/rpc"
 )
 
 // Gate bounds how often somebody may do something, over all their sockets. The errors are RateLimited, with a
@@ -22,6 +24,12 @@ type Gate interface {
 	Channel(channel chat.ChannelID) error // is sent to
 }
 
+// Cursors keeps what people have read and what devices have got: the service cursors, asked over NATS.
+type Cursors interface {
+	Read(ctx context.Context, req rpc.ReadRequest) (rpc.ReadReply, error)
+	Delivered(ctx context.Context, req rpc.DeliveredRequest) error
+}
+
 // Neighbours are what a gateway needs of others.
 type Neighbours struct {
 	Verifier  door.Verifier
@@ -30,6 +38,7 @@ type Neighbours struct {
 	Submitter event.Submitter
 	Gate      Gate                // nil: no limits but those of each socket
 	Presence  Presence            // nil: typing and presence are unsupported
+	Cursors   Cursors             // nil: cursor.read and cursor.delivered are unsupported
 	Tracer    courier.Tracer      // nil: none
 	Acked     func(time.Duration) // told how long each send took to be stored; nil: nobody
 	Delivered func(time.Duration) // told how long after its timestamp an event went to the first socket of a workspace on a loop; nil: nobody
@@ -47,6 +56,7 @@ type Config struct {
 	MaxSending      int            // sends on their way to the log at once; default 8,192
 	MaxSendingBytes int64          // bytes that these hold; default 64 MiB
 	MaxBytes        int64          // bytes that wait for sockets, and of sends that wait for their turn; default 1 GiB
+	SaveDelivered   time.Duration  // between two savings of what devices have got; default 3 s
 	Remembered      int            // users whose place is remembered so that they resume without a question; default 10,000
 	Admit           session.Pace   // sockets opened a second, and at once above that; default 1,000 and 2,000
 	Frames          session.Pace   // frames a second of one socket; default 100 and 1,000

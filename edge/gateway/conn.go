@@ -8,6 +8,7 @@ import (
 
 	"github.com/canopychat/canopy/edge/courier"
 	"github.com/canopychat/canopy/edge/outlet"
+	"github.com/canopychat/canopy/edge/readmark"
 	"github.com/canopychat/canopy/edge/session"
 	"github.com/canopychat/canopy/edge/tally"
 	"github.com/canopychat/canopy/edge/wsconn"
@@ -42,9 +43,11 @@ type conn struct {
 	queued int                            // bytes of what is in sends
 	frames session.Meter                  // of what the client sends
 	bytes  session.Meter
-	watch  []chat.UserID // whose presence the client asked for
-	out    outlet.Outlet // to the client
-	held   int           // bytes that the gateway counts for it: see account
+	watch  []chat.UserID  // whose presence the client asked for
+	marks  *readmark.Lane // of what the client says it has read; nil while there is nothing
+	given  chat.Seq       // up to where the device has everything, as far as the client said so; 0: it said nothing
+	out    outlet.Outlet  // to the client
+	held   int            // bytes that the gateway counts for it: see account
 
 	heard     time.Time // when the client last sent anything; while closing: since when
 	progress  time.Time // when the socket last took a byte, or was last empty
@@ -57,6 +60,7 @@ type conn struct {
 	paging    bool      // somebody is reading for it: it waits
 	partial   bool      // at the last look, a frame had begun and not ended
 	closing   bool      // a close frame was said
+	stale     bool      // read marks may have moved unseen, and the client is to be told
 	gone      bool
 }
 

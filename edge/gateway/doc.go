@@ -9,6 +9,9 @@
 //	                  back to the loop; typing and presence go to Presence
 //	feed moved        the room (a workspace on this loop) takes the new entries once, and writes their shared frames to
 //	                  every live session that sees them: those of one turn go out in one writev per socket
+//	somebody reads    a mark waits in the session's lane, is asked for by the office (edge/readmark), and its answer goes to
+//	                  the client; the user's other sockets hear of it by a notice, in one write with what else comes
+//	a client confirms its device's cursor is noted (edge/receipt), which is saved with others every few seconds
 //	somebody types    one shared frame for those in the room who may know; lost for a socket that takes nothing now
 //	socket full       the session is "behind": a cursor, and a pointer into the frame that was cut. Nothing queues
 //	socket writable   it reads on from the ring, or from pages of the log, until it is at the head again

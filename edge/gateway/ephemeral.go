@@ -190,6 +190,9 @@ func (g *Gateway) gather(it light.Item) {
 		switch first, kept := l.light.Add(it); {
 		case !kept:
 			g.counts.Dropped.Add(tally.EphemeralQueue, 1)
+			if it.Read != 0 {
+				l.stale.Store(true) // what waits is taken soon, and then all are told
+			}
 		case first:
 			time.AfterFunc(lightPause, func() { l.post(l.tellLight) }) // an ended loop takes it no more
 		}
@@ -199,11 +202,22 @@ func (g *Gateway) gather(it light.Item) {
 // tellLight writes what was gathered: all that is for a socket at once. Who is told is decided now, not when it came.
 func (l *loop) tellLight() {
 	told := make(map[*conn][][]byte)
+	reads := make(map[*room]map[chat.UserID][][]byte)
 	for _, it := range l.light.Take() {
-		if r := l.newest[it.WorkspaceID]; r != nil {
+		switch r := l.newest[it.WorkspaceID]; {
+		case r == nil:
+		case it.Read == 0:
 			l.turn++
 			r.pick(it, told)
+		default:
+			if reads[r] == nil {
+				reads[r] = make(map[chat.UserID][][]byte)
+			}
+			reads[r][it.UserID] = append(reads[r][it.UserID], it.Frame)
 		}
+	}
+	for r, by := range reads {
+		r.pickReaders(by, told)
 	}
 	counts := &l.gw.counts
 	for c, frames := range told {
@@ -214,7 +228,11 @@ func (l *loop) tellLight() {
 		counts.Ephemeral.Add(uint64(taken))
 		if lost := len(frames) - taken; lost > 0 && !c.gone && !c.closing {
 			counts.Dropped.Add(tally.EphemeralBlocked, uint64(lost))
+			c.stale = c.stale || reads[c.room][c.sess.UserID] != nil
 		}
+	}
+	if l.stale.CompareAndSwap(true, false) {
+		l.staleAll("")
 	}
 }
 

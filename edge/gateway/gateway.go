@@ -15,6 +15,8 @@ import (
 	"github.com/canopychat/canopy/edge/fanout"
 	"github.com/canopychat/canopy/edge/outlet"
 	"github.com/canopychat/canopy/edge/poll"
+	"github.com/canopychat/canopy/edge/readmark"
+	"github.com/canopychat/canopy/edge/receipt"
 	"github.com/canopychat/canopy/edge/tally"
 	"github.com/canopychat/canopy/schemas/chat"
 	"github.com/canopychat/canopy/schemas/fault"
@@ -24,12 +26,14 @@ import (
 // Gateway serves sockets. It is an http.Handler for GET /socket.
 type Gateway struct {
 	// Immutable after New.
-	cfg     Config
-	to      Neighbours
-	door    *door.Door
-	courier *courier.Courier
-	desk    *errand.Desk // for questions on behalf of sessions that are open
-	loops   []*loop
+	cfg      Config
+	to       Neighbours
+	door     *door.Door
+	courier  *courier.Courier
+	desk     *errand.Desk      // for questions on behalf of sessions that are open
+	marks    *readmark.Office  // nil: read marks are unsupported
+	receipts *receipt.Gatherer // nil: so is what devices have got
+	loops    []*loop
 
 	next     atomic.Uint32 // the loop of the next socket
 	sockets  atomic.Int64  // open, and those about to be
@@ -55,6 +59,10 @@ func New(cfg Config, to Neighbours) (*Gateway, error) {
 		courier.Config{MaxSends: cfg.MaxSending, MaxBytes: cfg.MaxSendingBytes, Timeout: cfg.SendTimeout, Log: cfg.Log},
 		courier.Neighbours{Directory: to.Directory, Submitter: to.Submitter, Tracer: to.Tracer, Acked: to.Acked},
 	)
+	if to.Cursors != nil {
+		g.marks = readmark.NewOffice(to.Cursors)
+		g.receipts = receipt.New(receipt.Config{Keeper: to.Cursors, Every: cfg.SaveDelivered, Drop: g.counts.Dropped.Add, Log: cfg.Log})
+	}
 	outside := door.Neighbours{Verifier: to.Verifier, Directory: to.Directory, Feeds: to.Feeds, House: g}
 	if to.Gate != nil {
 		outside.Addresses = to.Gate
@@ -92,6 +100,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 	for _, l := range g.loops {
 		loops.Go(l.run)
 	}
+	defer g.gatherReceipts()()
 	tick := time.NewTicker(g.beat())
 	defer tick.Stop()
 	for done := false; !done; {
@@ -199,7 +208,7 @@ func (g *Gateway) Drain(ctx context.Context) {
 	for _, l := range g.loops {
 		l.post(l.sayMoving)
 	}
-	settled := func() bool { return g.courier.Booked() == 0 }
+	settled := func() bool { return g.courier.Booked() == 0 && (g.marks == nil || g.marks.Booked() == 0) }
 	gone := func() bool { return g.sockets.Load() == 0 }
 	g.await(ctx, settled)
 	for _, l := range g.loops {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"math/rand/v2"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -40,6 +41,7 @@ type loop struct {
 	poll *poll.Poller
 
 	light light.Gather // for use by many
+	stale atomic.Bool  // a read mark was lost on its way to light: all are told
 
 	mail mailbox.Mailbox[*fanout.Feed, token.SignInID] // of feeds that moved on, and of sign-ins that ended
 
@@ -170,6 +172,9 @@ func (l *loop) add(c *conn, o door.Opened) {
 	l.rooms[o.Feed] = r // also one that was there: its last socket may have gone while it moved
 	l.newest[o.Feed.Place().WorkspaceID] = r
 	l.connected(c)
+	if o.Resumed {
+		l.confirm(c, o.Start)
+	}
 	if l.gw.to.Verifier.Revoked(c.signIn) { // since the door looked; what ends later comes by signOut
 		l.close(c, fault.Unauthenticated, signedOut)
 		return
@@ -216,6 +221,7 @@ func (l *loop) drop(c *conn, reason string) {
 	r := c.room
 	r.leave(c)
 	l.disconnected(c)
+	l.lastSeen(c)
 	if len(r.conns) == 0 {
 		delete(l.rooms, r.feed)
 		if ws := r.feed.Place().WorkspaceID; l.newest[ws] == r {

@@ -84,6 +84,8 @@ func (l *loop) frame(c *conn, payload []byte, over bool) {
 		l.refuse(c, &in, fault.New(fault.RateLimited, "you send too much at once").After(l.pause.Round(time.Millisecond)+time.Millisecond))
 	case in.Type == wire.Ping:
 		l.say(c, func(dst []byte) []byte { return wire.AppendPong(dst, in.Ref) })
+	case in.Type == wire.CursorRead || in.Type == wire.CursorDelivered:
+		l.cursor(c, in)
 	case in.Kind() == "":
 		l.ephemeral(c, in)
 	default:

@@ -1,6 +1,6 @@
-// Package light gathers frames that are no part of the log, typing and presence, so that a socket gets those of a moment
-// in one write: when a crowd comes, each of its people is news to all the others. Of a user's presence only the newest
-// waits. It is bounded; what comes on top is lost, as such frames may be. It knows no socket and starts no timer.
+// Package light gathers frames that are no part of the log, typing, presence and read marks, so that a socket gets those of a
+// moment in one write: when a crowd comes, each of its people is news to all the others. Of a user's presence only the newest
+// waits, of their read marks in a channel only the furthest. It is bounded; what comes on top is lost, as such frames may be. It knows no socket and starts no timer.
 package light
 
 import (
@@ -17,6 +17,7 @@ type Item struct {
 	WorkspaceID chat.WorkspaceID
 	UserID      chat.UserID // whom it is about
 	Typing      bool        // it is for the others in Channels[0] alone; else for who is in one of Channels, and who watches the user
+	Read        chat.Seq    // not 0: up to where the user has read Channels[0]; it is for their own sessions alone
 	Channels    []chat.ChannelID
 	Frame       []byte // whole; never written to
 }
@@ -32,20 +33,23 @@ type Gather struct {
 type key struct {
 	workspace chat.WorkspaceID
 	user      chat.UserID
-	channel   chat.ChannelID // of typing
+	channel   chat.ChannelID // of typing, and of a read mark
+	read      bool
 }
 
 // Add takes an item in. first: nothing waited before, so somebody has to come and Take. It is not kept when too much
 // waits.
 func (g *Gather) Add(it Item) (first, kept bool) {
-	k := key{workspace: it.WorkspaceID, user: it.UserID}
-	if it.Typing {
+	k := key{workspace: it.WorkspaceID, user: it.UserID, read: it.Read != 0}
+	if it.Typing || k.read {
 		k.channel = it.Channels[0]
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if i, waits := g.at[k]; waits {
-		g.items[i] = it
+		if it.Read >= g.items[i].Read { // marks may come in another order than they were set
+			g.items[i] = it
+		}
 		return false, true
 	}
 	if len(g.items) >= Max {

@@ -41,6 +41,28 @@ func TestTheNewestOfAUserTakesThePlaceOfWhatWaits(t *testing.T) {
 	}
 }
 
+func read(user, channel string, seq chat.Seq) light.Item {
+	return light.Item{WorkspaceID: "w", UserID: chat.UserID(user), Read: seq, Channels: []chat.ChannelID{chat.ChannelID(channel)}, Frame: fmt.Append(nil, channel, seq)}
+}
+
+func TestTheFurthestReadMarkOfAChannelWaits(t *testing.T) {
+	var g light.Gather
+	for _, it := range []light.Item{
+		read("alice", "c", 5), presence("alice", "a1"), typing("alice", "c", "t1"), read("alice", "c", 9), read("alice", "c", 7), read("alice", "d", 1), read("bob", "c", 2),
+	} {
+		if _, kept := g.Add(it); !kept {
+			t.Errorf("%+v is lost", it)
+		}
+	}
+	var got string
+	for _, it := range g.Take() {
+		got += string(it.Frame) + " "
+	}
+	if got != "c9 a1 t1 d1 c2 " {
+		t.Errorf("%s", got)
+	}
+}
+
 func TestItIsBounded(t *testing.T) {
 	var g light.Gather
 	for i := range light.Max {

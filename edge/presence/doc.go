@@ -10,6 +10,9 @@
 //	other regions    eph.<ws>.> of the workspaces with somebody here → Book; at the first one a question, eph.<ws>.ask
 //	Book             a user's merged presence changed → Deliverer
 //
+// The same subscription brings what users have read on other devices (eph.<ws>.read.<user>); the Deliverer is handed that as
+// it comes, and told when some of it may not have come.
+//
 // A gateway whose lease lapses counts for nothing; the first of the living gateways of its region sweeps its keys. So
 // steady state costs one key per gateway, however many users it has.
 //

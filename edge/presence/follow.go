@@ -49,6 +49,7 @@ func (f *following) start(ws chat.WorkspaceID) error {
 		return err
 	}
 	f.stops[ws] = append(f.stops[ws], stop)
+	s.missed(ws) // sessions were there before the subscription
 	question, err := streams.EphAskSubject(ws, s.self.Region)
 	if err != nil {
 		return err
@@ -76,8 +77,33 @@ func (f *following) stopAll() {
 	}
 }
 
+// missed says that read marks of a workspace may not have come here.
+func (s *Service) missed(ws chat.WorkspaceID) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.to != nil {
+		s.to.DeliverStale(ws)
+	}
+}
+
+// hearRead takes what the service that keeps read marks says.
+func (s *Service) hearRead(ws chat.WorkspaceID, user chat.UserID, data []byte) {
+	var n rpc.ReadNotice
+	if json.Unmarshal(data, &n) != nil || !chat.IsID(string(n.ChannelID)) || n.Seq == 0 || n.Seq > chat.MaxSeq {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.to != nil {
+		s.to.DeliverRead(ws, user, n)
+	}
+}
+
 // hear takes an ephemeral message of a workspace. What is not of the documented form was put there by hand.
 func (s *Service) hear(ws chat.WorkspaceID, m eph.Message) {
+	if m.Lost {
+		s.missed(ws)
+	}
 	if _, region, err := streams.ParseEphAsk(m.Subject); err == nil {
 		if region != s.self.Region {
 			s.answer(ws, m.Reply)
@@ -87,6 +113,8 @@ func (s *Service) hear(ws chat.WorkspaceID, m eph.Message) {
 	about, err := streams.ParseEph(m.Subject)
 	switch {
 	case err != nil:
+	case about.Reader != "":
+		s.hearRead(ws, about.Reader, m.Data)
 	case about.ChannelID != "":
 		var t rpc.TypingTold
 		if json.Unmarshal(m.Data, &t) != nil || t.Gateway == s.self.Gateway || !chat.IsID(string(t.UserID)) {

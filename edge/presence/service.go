@@ -44,12 +44,17 @@ type Carrier interface {
 }
 
 // Deliverer is the gateway: it brings what is told to the sockets of those who may know. It must not wait, and not call
-// the Service from inside.
+// the Service from inside. Read marks are none of presence's; they come by the one subscription that a gateway has for a
+// workspace, which is here.
 type Deliverer interface {
 	// DeliverPresence is for sessions in one of channels and for those that watch the user.
 	DeliverPresence(ws chat.WorkspaceID, user chat.UserID, p chat.Presence, channels []chat.ChannelID)
 	// DeliverTyping is for the others in the channel.
 	DeliverTyping(ws chat.WorkspaceID, channel chat.ChannelID, user chat.UserID)
+	// DeliverRead is for the user's own sessions: they have read a channel.
+	DeliverRead(ws chat.WorkspaceID, user chat.UserID, n rpc.ReadNotice)
+	// DeliverStale is for all sessions of the workspace: read marks may have moved before they could be heard of here.
+	DeliverStale(ws chat.WorkspaceID)
 }
 
 // Config is what a Service is made of. Region, Gateway, Bucket and Carrier are needed.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/canopychat/canopy/edge/presence"
 	"github.com/canopychat/canopy/schemas/chat"
+	"github.com/canopychat/canopy/schemas/rpc"
 	"github.com/canopychat/canopy/streams"
 	"github.com/canopychat/canopy/streams/bus"
 	"github.com/canopychat/canopy/streams/eph"
@@ -38,6 +40,8 @@ type gateway struct {
 	shown  map[chat.UserID]chat.Presence
 	typed  map[chat.UserID]int
 	events int
+	reads  []string
+	stale  int
 }
 
 // DeliverPresence is presence.Deliverer.
@@ -54,6 +58,24 @@ func (g *gateway) DeliverTyping(_ chat.WorkspaceID, channel chat.ChannelID, user
 	defer g.mu.Unlock()
 	if channel == general {
 		g.typed[user]++
+	}
+}
+
+// DeliverRead is presence.Deliverer.
+func (g *gateway) DeliverRead(ws chat.WorkspaceID, user chat.UserID, n rpc.ReadNotice) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if ws == space {
+		g.reads = append(g.reads, fmt.Sprint(user, " ", n.ChannelID, " ", n.Seq))
+	}
+}
+
+// DeliverStale is presence.Deliverer.
+func (g *gateway) DeliverStale(ws chat.WorkspaceID) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if ws == space {
+		g.stale++
 	}
 }
 
@@ -211,6 +233,50 @@ func TestPresenceOfARegion(t *testing.T) {
 	g1.kill()
 	g3.wait("bob", offline)
 	eventually(t, "the keys of the dead gateway are swept", func() bool { return keys(t, c) == 1 })
+}
+
+func (g *gateway) staleTimes() int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.stale
+}
+
+func (g *gateway) readMarks() string {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return fmt.Sprint(g.reads)
+}
+
+// What people have read on other devices comes by the same subscription, and what is no read mark is passed over.
+func TestReadMarksAreHandedOn(t *testing.T) {
+	c := streamstest.Start(t)
+	g := start(t, "g1", streamstest.Region, c.LeafURL())
+	g.Connected(of("bob", "phone"), []chat.ChannelID{general})
+	eventually(t, "it is told that marks may have come before the subscription", func() bool { return g.staleTimes() == 1 })
+	subject, err := streams.EphReadSubject(space, "bob")
+	if err != nil {
+		t.Fatal(err)
+	}
+	tell := func(data string) {
+		if err := c.LeafConn.Publish(subject, []byte(data)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	eventually(t, "a mark arrives", func() bool { // the subscription is on its way
+		tell(`{"channel_id":"c1","seq":5}`)
+		return g.readMarks() != "[]"
+	})
+	for _, garbage := range []string{``, `{}`, `[]`, `{"channel_id":"c1"}`, `{"channel_id":"*","seq":5}`, `{"channel_id":"c1","seq":0}`, `{"channel_id":"c1","seq":281474976710656}`} {
+		tell(garbage)
+	}
+	tell(`{"channel_id":"c2","seq":7}`)
+	eventually(t, "what follows garbage arrives", func() bool { return strings.HasSuffix(g.readMarks(), "bob c2 7]") })
+	if rest := strings.NewReplacer("bob c1 5", "", "bob c2 7", "", " ", "").Replace(g.readMarks()); rest != "[]" {
+		t.Errorf("%s", g.readMarks())
+	}
+	if n := g.staleTimes(); n != 1 {
+		t.Errorf("it was told %d times that marks may be missing", n)
+	}
 }
 
 func TestPresenceOfTwoRegions(t *testing.T) {

@@ -43,8 +43,8 @@ const Client = "client"
 
 // Why something was thrown away that nobody is told of.
 const (
-	EphemeralBlocked = "ephemeral_blocked" // typing or presence, for a socket that takes nothing now
-	EphemeralQueue   = "ephemeral_queue"   // typing or presence, for a loop that has too much of it waiting
+	EphemeralBlocked = "ephemeral_blocked" // typing, presence or a read mark, for a socket that takes nothing now; the mark's is told cursor.stale
+	EphemeralQueue   = "ephemeral_queue"   // typing, presence or a read mark, for a loop that has too much of it waiting; the mark's are told cursor.stale
 	SendAbandoned    = "send_abandoned"    // a send that waited when its socket went: the client has no answer and sends it again
 )
 
@@ -53,7 +53,8 @@ type Gateway struct {
 	Opened     atomic.Uint64 // sockets
 	Resumed    atomic.Uint64 // of these, those that went on where they were
 	Delivered  atomic.Uint64 // frames of events handed to sockets whole
-	Ephemeral  atomic.Uint64 // frames of typing and presence handed to sockets
+	Ephemeral  atomic.Uint64 // frames of typing, presence and read marks handed to sockets
+	Stale      atomic.Uint64 // times that a session was told that read marks may have moved unseen
 	Behind     atomic.Uint64 // times that a socket would take no more and its session fell behind
 	BehindNow  atomic.Int64  // sessions that are behind; a gauge
 	Pages      atomic.Uint64 // pages of the log read for sessions behind the ring

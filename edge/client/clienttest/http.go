@@ -40,6 +40,8 @@ func (s *Server) routes() http.Handler {
 		},
 		"GET /workspaces/{w}/members":              s.listMembers,
 		"GET /workspaces/{w}/channels":             s.listChannels,
+		"GET /workspaces/{w}/read":                 s.listReads,
+		"POST /channels/{c}/read":                  s.markRead,
 		"POST /workspaces/{w}/channels":            s.createChannel,
 		"POST /workspaces/{w}/dms":                 s.openDirect,
 		"POST /workspaces/{w}/invites":             s.invite,

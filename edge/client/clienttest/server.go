@@ -54,6 +54,9 @@ type Server struct {
 	tokens   map[string]chat.UserID // access and refresh tokens that are good
 	issued   int
 	lifetime time.Duration
+	joined   map[seat]chat.Seq // the joining that lasts, if the log has it
+	reads    map[seat]chat.Seq // up to where channels are read
+	confirms map[chat.UserID]chat.Seq
 	seen     []string // the frames of clients
 	asked    []string // the requests of clients
 
@@ -72,6 +75,7 @@ type stored struct {
 func New(t testing.TB) *Server {
 	s := &Server{
 		t: t, members: map[chat.ChannelID][]chat.UserID{General: {Alice, Bob}, Plans: {Bob}},
+		joined: map[seat]chat.Seq{}, reads: map[seat]chat.Seq{}, confirms: map[chat.UserID]chat.Seq{},
 		sends: map[chat.ClientMsgID]chat.Seq{}, tokens: map[string]chat.UserID{}, lifetime: time.Hour,
 		users: []rest.User{{ID: Alice, Login: "alice", DisplayName: "Alice"}, {ID: Bob, Login: "bob", DisplayName: "Bob"}},
 	}
@@ -124,7 +128,7 @@ func (s *Server) store(e event.Event) chat.Seq {
 		}
 	}
 	s.log = append(s.log, entry)
-	s.apply(e)
+	s.apply(e, entry.place.Seq)
 	if s.lose > 0 {
 		s.lose--
 		return entry.place.Seq
@@ -138,11 +142,12 @@ func (s *Server) store(e event.Event) chat.Seq {
 }
 
 // apply changes who is where.
-func (s *Server) apply(e event.Event) {
+func (s *Server) apply(e event.Event, seq chat.Seq) {
 	in := s.members[e.ChannelID]
 	switch i := slices.Index(in, e.UserID); {
 	case e.Kind == event.MemberJoined && i < 0:
 		s.members[e.ChannelID] = append(in, e.UserID)
+		s.joined[seat{e.ChannelID, e.UserID}] = seq
 	case e.Kind == event.MemberLeft && i >= 0:
 		s.members[e.ChannelID] = slices.Delete(slices.Clone(in), i, i+1)
 	}

@@ -94,7 +94,7 @@ func (s *Server) take(to *socket, e wsconn.Event) {
 	defer s.mu.Unlock()
 	s.seen = append(s.seen, string(e.Payload))
 	in, err := wire.Parse(e.Payload)
-	if err == nil && in.Kind() != "" && len(s.refuse) > 0 {
+	if err == nil && (in.Kind() != "" || in.Type == wire.CursorRead) && len(s.refuse) > 0 {
 		err, s.refuse = s.refuse[0], s.refuse[1:]
 	}
 	if err != nil {
@@ -124,6 +124,10 @@ func (s *Server) take(to *socket, e wsconn.Event) {
 		for _, id := range in.UserIDs {
 			to.write(wire.AppendPresence(nil, id, chat.Presence{Status: s.status(id)}, in.Ref))
 		}
+	case wire.CursorRead:
+		to.write(wire.AppendRead(nil, in.ChannelID, s.read(to.user, in.ChannelID, in.Seq, to), in.Ref))
+	case wire.CursorDelivered:
+		s.confirms[to.user] = max(s.confirms[to.user], in.Seq)
 	default:
 		seq := s.store(event.Event{
 			Kind: in.Kind(), ChannelID: in.ChannelID, SenderID: to.user, MessageSeq: in.Seq, Body: in.Body, Emoji: in.Emoji,

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/canopychat/canopy/edge/client"
+	"github.com/canopychat/canopy/edge/client/confirm"
 	"github.com/canopychat/canopy/edge/wsconn"
 	"github.com/canopychat/canopy/schemas/chat"
 	"github.com/canopychat/canopy/schemas/wire"
@@ -27,6 +28,8 @@ type Options struct {
 	InFlight  int              // of them on their way at once; 1 when 0, which keeps their order also through refusals
 	NoFill    bool             // do not read from history what is missing: tell the Gap alone
 	Raw       bool             // tell each frame as a Frame, too
+	NoConfirm bool             // do not say what has come: the user is pushed what they have seen here
+	Watch     func(Event)      // told each event right before it is put into Events, in order; it must not wait; nil: nobody
 }
 
 // defaultRoom is how much waits on either side of a Conn.
@@ -52,14 +55,16 @@ type Conn struct {
 	another bool          // the token was refused, and the next one will be another
 	away    time.Duration // what the server asked for before it closed
 
-	mu     sync.Mutex
-	outbox outbox
-	loose  [][]byte             // frames that want no answer, for this connection only
-	stands map[wire.Type][]byte // the last presence.set and presence.query: each socket begins with them
-	open   bool                 // hello has come, and the socket is not gone
-	ended  bool
-	ran    bool
-	at     chat.Cursor // order's, for Cursor
+	mu      sync.Mutex
+	confirm confirm.Taken
+	mute    bool // the server takes no confirmations
+	outbox  outbox
+	loose   [][]byte             // frames that want no answer, for this connection only
+	stands  map[wire.Type][]byte // the last presence.set and presence.query: each socket begins with them
+	open    bool                 // hello has come, and the socket is not gone
+	ended   bool
+	ran     bool
+	at      chat.Cursor // order's, for Cursor
 }
 
 // maxLoose bounds the frames that want no answer; the oldest is dropped, as typing of long ago means nothing.
@@ -253,6 +258,8 @@ func (c *Conn) begin(f *frame) {
 	c.order.hello(f)
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.confirm.Begin(f.Resumed, c.order.at().Seq)
+	c.mute = c.o.NoConfirm
 	c.open = true
 	c.loose = nil
 	for _, frame := range c.stands {
@@ -272,8 +279,14 @@ func (c *Conn) lost() {
 
 // tell puts an event into the queue, and waits while that is full.
 func (c *Conn) tell(ctx context.Context, e Event) error {
+	if c.o.Watch != nil {
+		c.o.Watch(e)
+	}
 	select {
 	case c.events <- e:
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.confirm.Tell()
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()

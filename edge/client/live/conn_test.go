@@ -85,6 +85,10 @@ func say(e live.Event) string {
 		return fmt.Sprintf("typing %s %v", e.UserID, e.Expires)
 	case live.Presence:
 		return fmt.Sprintf("presence %s %s %s", e.UserID, e.Status, e.Text)
+	case live.ReadMoved:
+		return fmt.Sprintf("read %s %d", e.ChannelID, e.Seq)
+	case live.ReadStale:
+		return "stale"
 	case live.Refused:
 		return "refused " + e.Err.Error()
 	case live.Frame:

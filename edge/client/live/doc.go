@@ -30,7 +30,10 @@
 // pause that grows. What is sent waits in an outbox, goes out in order, and is sent again under the same
 // client_msg_id until the server has said that the log has it, so nothing is lost and nothing is doubled.
 //
-// The pure parts are order.go (order and gaps, from each frame's prev), outbox.go (what is sent, when and again) and
+// It confirms by itself what the program has taken from Events, at most once a second: who is given something here need not be
+// woken elsewhere. What is unread in each channel counts edge/client/count.
+//
+// The pure parts are order.go (order and gaps, from each frame's prev), outbox.go (what is sent, when and again), edge/client/confirm (what was taken) and
 // verdict.go (what the end of a socket means); conn.go performs what they decide. The package decodes frames with
 // structs of its own, as any client would: it shares names with the server (schemas/*), and no code that writes frames.
 package live

@@ -64,6 +64,17 @@ type (
 		Text   string
 	}
 
+	// ReadMoved says that the user has read a channel up to Seq, on this device or another. One that is not above what is
+	// known says nothing: marks never go back.
+	ReadMoved struct {
+		ChannelID chat.ChannelID
+		Seq       chat.Seq
+	}
+
+	// ReadStale says that read marks may have moved without a ReadMoved. So they may at every Online, too. A program
+	// that shows what is unread has edge/client/count, or asks client.ReadStates again after a random pause of some seconds.
+	ReadStale struct{}
+
 	// Gap says that events of a channel after After, up to and with Through, did not come. When Filled is true the
 	// messages among them follow, read from history; what was edited, deleted or reacted to meanwhile is in no
 	// event, so a program that shows older messages reads them again. When it is false, nothing of it follows.
@@ -92,13 +103,15 @@ type (
 	Frame struct{ Data []byte }
 )
 
-func (Online) isEvent()   {}
-func (Offline) isEvent()  {}
-func (Posted) isEvent()   {}
-func (Changed) isEvent()  {}
-func (Typing) isEvent()   {}
-func (Presence) isEvent() {}
-func (Gap) isEvent()      {}
-func (Resync) isEvent()   {}
-func (Refused) isEvent()  {}
-func (Frame) isEvent()    {}
+func (Online) isEvent()    {}
+func (Offline) isEvent()   {}
+func (Posted) isEvent()    {}
+func (Changed) isEvent()   {}
+func (Typing) isEvent()    {}
+func (Presence) isEvent()  {}
+func (ReadMoved) isEvent() {}
+func (ReadStale) isEvent() {}
+func (Gap) isEvent()       {}
+func (Resync) isEvent()    {}
+func (Refused) isEvent()   {}
+func (Frame) isEvent()     {}

@@ -24,6 +24,8 @@ const (
 	frameError      = "error"
 	frameTyping     = "typing"
 	framePresence   = "presence.update"
+	frameRead       = "cursor.read"
+	frameStale      = "cursor.stale"
 )
 
 // frame is any frame of a gateway; which fields count depends on Type. Fields and types that are not known are

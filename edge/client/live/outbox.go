@@ -16,7 +16,8 @@ import (
 // write. What is in it leaves it only by an answer, so a lost connection loses nothing: all of it goes out again on
 // the next one, in the same order and under the same ids.
 //
-// Presence and pings are free: they wait for nothing and hold nothing up. Of all else at most window entries are on
+// Presence, pings and read marks are free: they wait for nothing and hold nothing up. Read marks alone of them go out again
+// when they are refused for the moment; of those of one channel that wait the furthest is enough. Of all else at most window entries are on
 // their way at once. With a window of 1 the log has them in the order of
 // the outbox whatever is refused meanwhile; with a larger one, an entry that is refused for the moment can end
 // up behind those that were on their way with it.
@@ -38,6 +39,10 @@ type entry struct {
 	tried   bool // written before
 	backoff client.Backoff
 	pending *Pending
+
+	marks chat.ChannelID // of a read mark: the channel
+	upTo  chat.Seq       // and the message
+	after time.Time      // and when it goes out, after a refusal
 }
 
 func (b *outbox) full() bool { return len(b.queue) >= b.limit }
@@ -59,6 +64,18 @@ func (b *outbox) add(data []byte, newID func() chat.ClientMsgID) (*Pending, erro
 	}
 	e := &entry{frame: bytes.Clone(data), post: head.Type == wire.MessageSend, free: free[head.Type], pending: newPending()}
 	var err error
+	if head.Type == wire.CursorRead {
+		if err := e.readMark(); err != nil {
+			return nil, err
+		}
+		if waits := b.marking(e.marks); waits != nil && len(head.Ref) == 0 {
+			if e.upTo > waits.upTo {
+				waits.upTo = e.upTo
+				waits.frame, err = with(waits.frame, "seq", e.upTo)
+			}
+			return waits.pending, err
+		}
+	}
 	switch {
 	case e.post && head.ClientMsgID == nil:
 		id := newID()
@@ -100,7 +117,30 @@ func named(id *string, ref wire.Ref) error {
 }
 
 // free are the frames whose order is no matter.
-var free = map[wire.Type]bool{wire.Ping: true, wire.PresenceSet: true, wire.PresenceQuery: true}
+var free = map[wire.Type]bool{wire.Ping: true, wire.PresenceSet: true, wire.PresenceQuery: true, wire.CursorRead: true}
+
+// readMark reads what a read mark is of.
+func (e *entry) readMark() error {
+	var mark struct {
+		ChannelID chat.ChannelID `json:"channel_id"`
+		Seq       chat.Seq       `json:"seq"`
+	}
+	if err := json.Unmarshal(e.frame, &mark); err != nil {
+		return &client.Error{Code: fault.Invalid, Message: "a cursor.read has a channel_id and a seq"}
+	}
+	e.marks, e.upTo = mark.ChannelID, mark.Seq
+	return nil
+}
+
+// marking is the read mark of a channel that waits to go out, if there is one.
+func (b *outbox) marking(ch chat.ChannelID) *entry {
+	for _, e := range b.queue {
+		if e.marks == ch && ch != "" && !e.away {
+			return e
+		}
+	}
+	return nil
+}
 
 func idKey(id chat.ClientMsgID) string  { return "id " + string(id) }
 func refKey(ref json.RawMessage) string { return "ref " + string(ref) }
@@ -131,9 +171,15 @@ func with(frame []byte, name string, value any) ([]byte, error) {
 // next is the frame to write now, if there is one. When all that waits is held back, pause says how long.
 func (b *outbox) next(now time.Time) (frame []byte, pause time.Duration, err error) {
 	away := 0
+	var later time.Duration // until a read mark goes out again
 	for _, e := range b.queue {
 		switch {
 		case e.away && e.free:
+			continue
+		case e.after.After(now):
+			if wait := e.after.Sub(now); later == 0 || wait < later {
+				later = wait
+			}
 			continue
 		case e.away:
 			away++
@@ -152,6 +198,9 @@ func (b *outbox) next(now time.Time) (frame []byte, pause time.Duration, err err
 		}
 		e.away, e.tried = true, true
 		return e.frame, 0, nil
+	}
+	if later > 0 && (pause == 0 || later < pause) {
+		pause = later
 	}
 	return nil, pause, nil
 }
@@ -185,7 +234,7 @@ func (b *outbox) refused(key string, refusal *client.Error, now time.Time, rando
 	if i < 0 {
 		return false
 	}
-	if b.queue[i].free || !refusal.Passes() {
+	if (b.queue[i].free && b.queue[i].marks == "") || !refusal.Passes() {
 		b.remove(i).pending.end(Receipt{}, refusal)
 		return true
 	}
@@ -195,7 +244,10 @@ func (b *outbox) refused(key string, refusal *client.Error, now time.Time, rando
 	if least := refusal.RetryAfter; least > 0 {
 		pause = max(pause, least+time.Duration(random*float64(least)/10))
 	}
-	if until := now.Add(pause); until.After(b.hold) {
+	switch until := now.Add(pause); {
+	case e.free:
+		e.after = until
+	case until.After(b.hold):
 		b.hold = until
 	}
 	return true

@@ -4,6 +4,9 @@ import (
 	"context"
 	"math/rand/v2"
 	"time"
+
+	"github.com/canopychat/canopy/edge/client"
+	"github.com/canopychat/canopy/schemas/fault"
 )
 
 // handle does what a frame of the server asks for. Frames that are not known are passed over.
@@ -31,6 +34,11 @@ func (c *Conn) handle(ctx context.Context, f *frame, first bool) error {
 	case framePresence:
 		c.settle(refKey(f.Ref), Receipt{})
 		return c.tell(ctx, Presence{UserID: f.UserID, Status: f.Status, Text: f.Text})
+	case frameRead:
+		c.settle(refKey(f.Ref), Receipt{Seq: f.Seq})
+		return c.tell(ctx, ReadMoved{ChannelID: f.ChannelID, Seq: f.Seq})
+	case frameStale:
+		return c.tell(ctx, ReadStale{})
 	}
 	return nil
 }
@@ -70,7 +78,7 @@ func (c *Conn) bridge(ctx context.Context, g Gap) error {
 	if c.o.NoFill {
 		return c.tell(ctx, g)
 	}
-	messages, err := fill(ctx, c.client, g)
+	messages, err := c.client.Fill(ctx, client.Gap{ChannelID: g.ChannelID, After: g.After, Through: g.Through})
 	g.Filled, g.Err = err == nil, err
 	if err := c.tell(ctx, g); err != nil {
 		return err
@@ -91,6 +99,9 @@ func (c *Conn) tellAt(ctx context.Context, e Event) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.at = c.order.at()
+	if _, resync := e.(Resync); !resync && !c.mute && c.confirm.Note(c.at.Seq) { // what a Resync says did not come
+		signal(c.kick)
+	}
 	return nil
 }
 
@@ -111,6 +122,12 @@ func (c *Conn) refuse(ctx context.Context, f *frame) error {
 		key = idKey(f.ClientMsgID)
 	}
 	refusal := f.refused()
+	if string(f.Ref) == `"`+confirmRef+`"` { // a later one says it again, unless the server knows none
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.mute = c.mute || refusal.Code == fault.Unsupported
+		return nil
+	}
 	c.mu.Lock()
 	known := c.outbox.refused(key, refusal, time.Now(), rand.Float64())
 	if known {

@@ -73,6 +73,12 @@ func (c *Conn) QueryPresence(ctx context.Context, users ...chat.UserID) (*Pendin
 	return c.submit(ctx, outgoing{Type: wire.PresenceQuery, UserIDs: users})
 }
 
+// Read says that the user has read a channel up to a message; as Send, but it waits for nothing and holds nothing up, and of
+// what waits for one channel the furthest goes. Its Receipt's Seq is what counts then, which may be further.
+func (c *Conn) Read(ctx context.Context, ch chat.ChannelID, seq chat.Seq) (*Pending, error) {
+	return c.submit(ctx, outgoing{Type: wire.CursorRead, ChannelID: ch, Seq: seq})
+}
+
 // Typing says that the user writes. It is worth nothing later, so without a socket it does nothing, and there is no
 // answer. The server passes on one in chat.TypingEvery.
 func (c *Conn) Typing(ch chat.ChannelID) error {
@@ -85,13 +91,13 @@ func (c *Conn) Typing(ch chat.ChannelID) error {
 }
 
 // SendFrame puts a frame of one's own making into the outbox, as it is but for a client_msg_id or a ref, which it
-// gets when it has none. It is for scripts and for frames that are newer than this package. A typing.start has no answer, so
-// its Pending is nil. The error is as Send's, and an *client.Error when it is no JSON object.
+// gets when it has none. It is for scripts and for frames that are newer than this package. A typing.start or cursor.delivered has no
+// answer, so its Pending is nil. The error is as Send's, and an *client.Error when it is no JSON object.
 func (c *Conn) SendFrame(ctx context.Context, frame []byte) (*Pending, error) {
 	var head struct {
 		Type wire.Type `json:"type"`
 	}
-	if json.Unmarshal(frame, &head) == nil && head.Type == wire.TypingStart {
+	if json.Unmarshal(frame, &head) == nil && (head.Type == wire.TypingStart || head.Type == wire.CursorDelivered) {
 		c.throw(frame)
 		return nil, nil
 	}
@@ -173,10 +179,14 @@ func (c *Conn) write(ctx context.Context, socket *wsconn.Client, hello <-chan ti
 	}
 	beats := time.NewTicker(heartbeat)
 	defer beats.Stop()
+	var confirm <-chan time.Time // while something was told and is not confirmed
 	for {
 		frame, pause, err := c.next()
 		if err != nil {
 			return err
+		}
+		if confirm == nil && c.unconfirmed() {
+			confirm = time.After(confirmEvery)
 		}
 		if frame == nil {
 			var again <-chan time.Time
@@ -187,6 +197,10 @@ func (c *Conn) write(ctx context.Context, socket *wsconn.Client, hello <-chan ti
 			case <-c.kick:
 				continue
 			case <-again:
+				continue
+			case <-confirm:
+				confirm = nil
+				c.throwConfirmation()
 				continue
 			case <-beats.C:
 				frame = beat

@@ -1,11 +1,10 @@
-package live
+package client
 
 import (
 	"context"
 	"fmt"
 	"slices"
 
-	"github.com/canopychat/canopy/edge/client"
 	"github.com/canopychat/canopy/schemas/chat"
 	"github.com/canopychat/canopy/schemas/rest"
 )
@@ -13,11 +12,18 @@ import (
 // maxFill is how many messages of a gap are read before the next event is told. Who missed more reads history.
 const maxFill = 1000
 
-// fill reads the messages of a gap, oldest first. The error says why they are not all there.
-func fill(ctx context.Context, c *client.Client, g Gap) ([]rest.Message, error) {
+// Gap is a part of a channel's history: after After, up to and with Through.
+type Gap struct {
+	ChannelID chat.ChannelID
+	After     chat.Seq
+	Through   chat.Seq
+}
+
+// Fill reads the messages of a gap, oldest first: at most some thousand. The error says why they are not all there.
+func (c *Client) Fill(ctx context.Context, g Gap) ([]rest.Message, error) {
 	var all []rest.Message
-	for after := max(g.After, client.FromBeginning); ; {
-		page, err := c.History(ctx, g.ChannelID, client.Page{After: after, Limit: chat.MaxPageSize})
+	for after := max(g.After, FromBeginning); ; {
+		page, err := c.History(ctx, g.ChannelID, Page{After: after, Limit: chat.MaxPageSize})
 		if err != nil {
 			return nil, fmt.Errorf("read what is missing: %w", err)
 		}
