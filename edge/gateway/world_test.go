@@ -121,14 +121,11 @@ func start(t testing.TB, o options) *world {
 	t.Cleanup(func() {
 		w.stopGateway()
 		stopServer()
-		if n := w.gw.Sockets(); n != 0 {
-			t.Errorf("%d sockets are counted after the end", n)
-		}
+		// The server does not wait for a request whose connection it gave away: one that comes in as the gateway ends is turned
+		// away a moment later.
+		w.eventually("no socket is counted, and all feeds are given back", func() bool { return w.gw.Sockets() == 0 && w.feeds.balance() == 0 })
 		if l, behind := w.gw.Load(), w.gw.Counters().BehindNow.Load(); l != (gateway.Load{}) || behind != 0 {
 			t.Errorf("after the end %+v are counted, and %d behind", l, behind)
-		}
-		if n := w.feeds.balance(); n != 0 {
-			t.Errorf("%d feeds were not given back", n)
 		}
 		stopFeeds()
 		if n := w.subscribers(); n != 0 {

@@ -174,7 +174,7 @@ func TestAnEventThatFailsComesAgain(t *testing.T) {
 	w.becomes(chat.DeliveryPending, good, "carl")
 	w.becomes(chat.DeliveryPending, bad, "bob")
 	w.past(source, good)
-	if c := r.Counts(); c.Retried != 2 || c.Messages != 2 || w.jobsLeft() != 2 {
+	if c := r.Counts(); c.Retried != 2 || c.Messages < 2 || c.Owed[chat.OwedDirect] != 2 || w.jobsLeft() != 2 { // on a slow machine what is held comes again, too
 		t.Errorf("counts are %+v, %d jobs", c, w.jobsLeft())
 	}
 }

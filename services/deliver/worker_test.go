@@ -217,7 +217,7 @@ func TestWhatIsNotTried(t *testing.T) {
 
 // An @channel of 10,000 people is routed once to each; and when they all come back at once, nobody is tried.
 func TestACrowd(t *testing.T) {
-	const n = 10_000
+	const n = crowdSize
 	people := make([]chat.UserID, n)
 	for i := range people {
 		people[i] = chat.UserID(fmt.Sprintf("u%05d", i))

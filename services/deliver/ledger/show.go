@@ -29,8 +29,7 @@ type subject struct {
 	message chat.Message // with the text as it was sent, if the log still holds it
 	post    route.Post
 	reasons *route.Reasons
-	here    bool // it says @here: who was active counts
-	people  int  // of a dm or group_dm
+	people  int // of a dm or group_dm
 	routed  bool
 }
 

@@ -29,8 +29,8 @@ const (
 	maxAnswer    = 4 << 10  // bytes of an answer's body that are read
 	maxHeader    = 16 << 10 // bytes of an answer's header
 	maxRetry     = 24 * time.Hour
-	idleConns    = 256
-	idlePerHost  = 8
+	idleConns    = 512
+	idlePerHost  = 256 // as many as a process asks at once: with fewer, each notice to a gateway of thousands costs a TLS handshake
 	idleTimeout  = 30 * time.Second
 	maxExcerpt   = 200 // characters of an answer that an error tells
 	plain, under = "http", "https"
