@@ -1,0 +1,5 @@
+//go:build race
+
+package deadletters_test
+
+const underRace = true
