@@ -12,7 +12,9 @@ import (
 
 	"github.com/canopychat/canopy/edge/client"
 	"github.com/canopychat/canopy/edge/client/live"
+	"github.com/canopychat/canopy/ops/chat/screen"
 	"github.com/canopychat/canopy/ops/config"
+	"github.com/canopychat/canopy/ops/plain"
 	"github.com/canopychat/canopy/schemas/chat"
 	"github.com/canopychat/canopy/schemas/fault"
 	"github.com/canopychat/canopy/schemas/rest"
@@ -59,7 +61,7 @@ func Run(ctx context.Context, o Options) error {
 	running.Go(func() { ended <- conn.Run(ctx) })
 	r := &run{
 		o: o, conn: conn, me: me.User, ws: ws, lines: readLines(ctx, o.In), settled: make(chan settled, room),
-		view: newView(me.User, o.Zone), screen: &screen{to: o.Out, terminal: o.Terminal},
+		view: newView(me.User, o.Zone), screen: screen.New(o.Out, o.Terminal),
 	}
 	var talking error
 	if o.JSON {
@@ -75,8 +77,8 @@ func Run(ctx context.Context, o Options) error {
 	switch {
 	case asked.Err() != nil:
 		return nil
-	case r.screen.err != nil:
-		return r.screen.err
+	case r.screen.Err() != nil:
+		return r.screen.Err()
 	case talking != nil && !errors.Is(talking, errConnEnded):
 		return talking
 	}
@@ -104,7 +106,7 @@ type run struct {
 
 	// Owned by the loop.
 	view    *view
-	screen  *screen
+	screen  *screen.Screen
 	waiting int // sends that have no answer
 	refused int
 }
@@ -215,7 +217,7 @@ func (r *run) find(ctx context.Context, want string) (rest.Channel, error) {
 		}
 	}
 	if named.ID == "" {
-		return named, &client.Error{Code: fault.NotFound, Message: "there is no channel #" + oneLine(want) + " among those that you see"}
+		return named, &client.Error{Code: fault.NotFound, Message: "there is no channel #" + plain.Line(want) + " among those that you see"}
 	}
 	return named, nil
 }

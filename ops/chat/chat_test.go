@@ -262,3 +262,62 @@ func TestFramesInAndOut(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// unread is how many messages alice has not read in general.
+func unread(t *testing.T, s *clienttest.Server) int {
+	t.Helper()
+	c, err := client.Login(t.Context(), s.URL, "alice", clienttest.Password, "another device")
+	if err != nil {
+		t.Fatal(err)
+	}
+	me, err := c.Me(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	states, err := c.ReadStates(t.Context(), me.Workspaces[0].ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, state := range states {
+		if state.ChannelID == clienttest.General {
+			return state.Unread
+		}
+	}
+	t.Fatal("alice is not in general")
+	return 0
+}
+
+func TestWhatIsShownIsRead(t *testing.T) {
+	s := clienttest.New(t)
+	s.Say(clienttest.Bob, clienttest.General, "before you came")
+	s.Say(clienttest.Bob, clienttest.General, "@alice too")
+	w := sit(t, s, func(o *chat.Options) { o.Terminal = true })
+	w.sees("-- unread in #general: 2, 1 for you\n-- #general in Demo; you are alice\n")
+	s.Until("it is read", func() bool { return unread(t, s) == 0 })
+	s.Say(clienttest.Bob, clienttest.General, "and now")
+	w.sees("bob: and now\n")
+	s.Until("it is read, too", func() bool { return unread(t, s) == 0 })
+	w.types("/unread")
+	w.sees("-- nothing is unread\n")
+	if err := w.leaves(); err != nil {
+		t.Error(err)
+	}
+}
+
+// A script shows what is said to nobody, so it is read only when it says so.
+func TestAPipeReadsWhatItSays(t *testing.T) {
+	s := clienttest.New(t)
+	s.Say(clienttest.Bob, clienttest.General, "before you came")
+	w := sit(t, s, nil)
+	w.sees("-- unread in #general: 1\n")
+	w.types("/unread")
+	w.sees("bob: before you came\n-- unread in #general: 1\n")
+	w.types("/read", "/unread")
+	w.sees("-- #general is read\n-- nothing is unread\n")
+	if n := unread(t, s); n != 0 {
+		t.Errorf("%d are unread", n)
+	}
+	if err := w.leaves(); err != nil {
+		t.Error(err)
+	}
+}

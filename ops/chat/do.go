@@ -9,6 +9,7 @@ import (
 	"github.com/canopychat/canopy/edge/client"
 	"github.com/canopychat/canopy/edge/client/live"
 	"github.com/canopychat/canopy/ops/chat/line"
+	"github.com/canopychat/canopy/ops/plain"
 	"github.com/canopychat/canopy/schemas/chat"
 	"github.com/canopychat/canopy/schemas/fault"
 	"github.com/canopychat/canopy/schemas/rest"
@@ -31,8 +32,16 @@ func (t *talk) do(ctx, run context.Context, c line.Command) error {
 	case "quit":
 		return errQuit
 	case "help":
-		t.screen.line(line.Help()...)
+		t.screen.Line(line.Help()...)
 		return nil
+	case "unread", "read":
+		return t.look(ctx, c)
+	case "later", "remind", "scheduled", "cancel":
+		return t.later(ctx, c)
+	case "follow", "unfollow":
+		return t.follows(ctx, c)
+	case "mute", "unmute", "quiet":
+		return t.prefer(ctx, c)
 	case "history":
 		return t.history(ctx, int(min(cmp.Or(c.Seq, shownAtFirst), chat.MaxPageSize)))
 	}
@@ -59,7 +68,7 @@ func (t *talk) move(ctx context.Context, c line.Command) error {
 		if err := t.o.Client.Leave(ctx, t.view.here); err != nil {
 			return err
 		}
-		t.screen.line("-- you left " + t.view.where(t.view.here) + "; /join opens another channel")
+		t.screen.Line("-- you left " + t.view.where(t.view.here) + "; /join opens another channel")
 		return nil
 	case "channels":
 		return t.list(ctx)
@@ -88,7 +97,7 @@ func (t *talk) send(ctx, run context.Context, m client.Message) error {
 	}
 	t.view.own[p.ID()] = struct{}{}
 	t.sends[p.ID()] = m
-	t.screen.sending(p.ID(), m.Body)
+	t.screen.Sending(p.ID(), m.Body)
 	t.follow(run, p, m.Body)
 	return nil
 }
@@ -129,10 +138,10 @@ func (t *talk) replies(ctx context.Context, root chat.Seq) error {
 		return err
 	}
 	if len(page.Messages) == 0 {
-		t.screen.line(fmt.Sprintf("-- nobody has replied to #%d", root))
+		t.screen.Line(fmt.Sprintf("-- nobody has replied to #%d", root))
 	}
 	for i := len(page.Messages) - 1; i >= 0; i-- {
-		t.screen.line(t.view.message(page.Messages[i]))
+		t.screen.Line(t.view.message(page.Messages[i]))
 	}
 	return nil
 }
@@ -154,9 +163,9 @@ func (t *talk) list(ctx context.Context) error {
 		}
 		line := fmt.Sprintf("%s %-20s", mark, t.view.where(c.ID))
 		if c.Topic != "" {
-			line += " " + oneLine(c.Topic)
+			line += " " + plain.Line(c.Topic)
 		}
-		t.screen.line(line)
+		t.screen.Line(line)
 	}
 	return nil
 }
@@ -167,7 +176,7 @@ func (t *talk) topic(ctx context.Context, text string) error {
 		if err != nil {
 			return err
 		}
-		t.screen.line("-- the topic of " + t.view.where(c.ID) + ": " + cmp.Or(oneLine(c.Topic), "(none)"))
+		t.screen.Line("-- the topic of " + t.view.where(c.ID) + ": " + cmp.Or(plain.Line(c.Topic), "(none)"))
 		return nil
 	}
 	_, err := t.o.Client.EditChannel(ctx, t.view.here, rest.EditChannel{Topic: &text})
@@ -184,9 +193,9 @@ func (t *talk) invite(ctx context.Context) error {
 		where = "--url " + t.o.Client.URL() + " " + made.Code
 	}
 	until := time.Time(made.ExpiresAt).In(t.o.Zone).Format("2006-01-02 15:04")
-	t.screen.line(
+	t.screen.Line(
 		fmt.Sprintf("-- lets %d in as %s, until %s, who types:", made.MaxUses, made.Role, until),
-		fmt.Sprintf("   %s join %s", cmp.Or(t.o.Program, "canopy"), oneLine(where)),
+		fmt.Sprintf("   %s join %s", cmp.Or(t.o.Program, "canopy"), plain.Line(where)),
 	)
 	return nil
 }
@@ -202,5 +211,5 @@ func (t *talk) person(ctx context.Context, want string) (chat.UserID, error) {
 			return m.UserID, nil
 		}
 	}
-	return "", &client.Error{Code: fault.NotFound, Message: "there is nobody called " + oneLine(want) + " here"}
+	return "", &client.Error{Code: fault.NotFound, Message: "there is nobody called " + plain.Line(want) + " here"}
 }

@@ -5,7 +5,7 @@
 // them). One's own lines stand as sending until the log has them. With JSON it is a pipe instead: frames in and
 // out, a line each, and lines of type state of its own between them.
 //
-// view.go, text.go and package line are pure: they turn events into lines and lines into commands, and are tested by
-// transcripts. screen.go alone knows of terminals, talk.go and pipe.go perform. What others wrote never reaches a
+// view.go and package line are pure: they turn events into lines and lines into commands, and are tested by
+// transcripts. Package wish is what somebody wants to be woken for, screen alone knows of terminals; talk.go and pipe.go perform. What others wrote never reaches a
 // terminal with its control characters.
 package chat

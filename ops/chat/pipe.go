@@ -46,7 +46,7 @@ func (p *pipe) loop(ctx context.Context) error {
 		return err
 	}
 	p.state(stateLine{State: "ready", UserID: p.me.ID, WorkspaceID: p.ws.ID, ChannelID: p.view.here})
-	for p.screen.err == nil {
+	for p.screen.Err() == nil {
 		if p.ended != nil && p.waiting == 0 {
 			return p.rest(p.event)
 		}
@@ -101,7 +101,7 @@ func (p *pipe) send(ctx context.Context, line string) error {
 func (p *pipe) event(e live.Event) {
 	switch e := e.(type) {
 	case live.Frame:
-		p.screen.line(string(e.Data))
+		p.screen.Line(string(e.Data))
 	case live.Online:
 		p.state(stateLine{State: "online", Cursor: e.Cursor.String(), Resumed: e.Resumed})
 	case live.Offline:
@@ -129,5 +129,5 @@ func (p *pipe) state(s stateLine) {
 	if err != nil {
 		text = []byte(`{"type":"state","state":"invalid"}`) // a struct of texts and numbers always has a JSON form
 	}
-	p.screen.line(string(text))
+	p.screen.Line(string(text))
 }

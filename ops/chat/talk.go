@@ -12,6 +12,7 @@ import (
 	"github.com/canopychat/canopy/edge/client"
 	"github.com/canopychat/canopy/edge/client/live"
 	"github.com/canopychat/canopy/ops/chat/line"
+	"github.com/canopychat/canopy/ops/plain"
 	"github.com/canopychat/canopy/schemas/chat"
 	"github.com/canopychat/canopy/schemas/rest"
 )
@@ -22,6 +23,8 @@ type talk struct {
 	ended <-chan time.Time                    // when to stop waiting; nil while In goes on
 	roll  *roll                               // a /who on its way
 	sends map[chat.ClientMsgID]client.Message // that have no answer
+
+	reading reading
 }
 
 // shownAtFirst is how many messages are shown when a channel is opened.
@@ -41,10 +44,13 @@ func (t *talk) loop(ctx context.Context) error {
 	if err := t.first(ctx); err != nil {
 		return err
 	}
+	if _, err := t.unread(ctx); err != nil {
+		return fmt.Errorf("what is unread: %w", err)
+	}
 	if err := t.opened(ctx); err != nil {
 		return err
 	}
-	for t.screen.err == nil {
+	for t.screen.Err() == nil {
 		if t.ended != nil && t.waiting == 0 && t.roll == nil {
 			return t.rest(show)
 		}
@@ -68,6 +74,10 @@ func (t *talk) loop(ctx context.Context) error {
 			t.answer(s)
 		case <-t.roll.late():
 			t.calledAll()
+		case <-t.reading.mark:
+			if err := t.markRead(ctx); err != nil {
+				return err
+			}
 		case <-t.ended:
 			return nil
 		case <-ctx.Done():
@@ -81,18 +91,19 @@ func (t *talk) loop(ctx context.Context) error {
 func (t *talk) quit() {
 	t.lines, t.ended = nil, time.After(t.o.Linger)
 	if t.waiting > 0 && t.o.Terminal {
-		t.screen.line("-- waiting for the last answers; Ctrl-C leaves at once")
+		t.screen.Line("-- waiting for the last answers; Ctrl-C leaves at once")
 	}
 }
 
 // opened shows the channel that is open now.
 func (t *talk) opened(ctx context.Context) error {
+	t.reading = reading{}
 	c := t.view.channels[t.view.here]
-	head := fmt.Sprintf("-- %s in %s; you are %s", t.view.where(c.ID), oneLine(t.ws.Name), t.view.name(t.me.ID))
+	head := fmt.Sprintf("-- %s in %s; you are %s", t.view.where(c.ID), plain.Line(t.ws.Name), t.view.name(t.me.ID))
 	if c.Topic != "" {
-		head += "; " + oneLine(c.Topic)
+		head += "; " + plain.Line(c.Topic)
 	}
-	t.screen.line(head)
+	t.screen.Line(head)
 	return t.history(ctx, shownAtFirst)
 }
 
@@ -101,14 +112,17 @@ func (t *talk) history(ctx context.Context, n int) error {
 	if err != nil {
 		return err
 	}
-	t.screen.line(t.view.page(page)...)
+	t.screen.Line(t.view.page(page)...)
+	if len(page.Messages) > 0 {
+		t.saw(t.view.here, page.Messages[0].Seq)
+	}
 	return nil
 }
 
 func (t *talk) event(ctx context.Context, e live.Event) {
 	switch e := e.(type) {
 	case live.Typing:
-		t.screen.pass(t.view.typing(e))
+		t.screen.Pass(t.view.typing(e))
 		return
 	case live.Presence:
 		if t.roll.called(e.UserID) {
@@ -121,13 +135,14 @@ func (t *talk) event(ctx context.Context, e live.Event) {
 	case live.Posted:
 		t.introduce(ctx, e.Message.SenderID)
 		t.orient(ctx, e.Message.ChannelID)
+		t.saw(e.Message.ChannelID, e.Message.Seq)
 	case live.Changed:
 		t.introduce(ctx, e.SenderID, e.UserID)
 		t.orient(ctx, e.ChannelID)
 	case live.Refused:
 		t.told(e)
 	}
-	t.screen.line(t.view.event(e))
+	t.screen.Line(t.view.event(e))
 }
 
 // introduce asks once for the names of people who came after the channel was opened.
@@ -160,7 +175,7 @@ func (t *talk) orient(ctx context.Context, id chat.ChannelID) {
 
 // line does what a line asks for. The error ends the conversation.
 func (t *talk) line(ctx context.Context, typed string) error {
-	t.screen.typed()
+	t.screen.Typed()
 	if strings.TrimSpace(typed) == "" {
 		return nil
 	}
@@ -175,7 +190,7 @@ func (t *talk) line(ctx context.Context, typed string) error {
 		return err
 	case err != nil:
 		t.refused++
-		t.screen.line("! " + oneLine(err.Error()))
+		t.screen.Line("! " + plain.Line(err.Error()))
 	}
 	return nil
 }
@@ -189,10 +204,10 @@ func (t *talk) answer(s settled) {
 		t.refused++
 		delete(t.view.own, id)
 		delete(t.sends, id)
-		t.screen.settled(id, fmt.Sprintf("! refused (%s): %s", oneLine(s.err.Error()), safe(s.shown)))
+		t.screen.Settled(id, fmt.Sprintf("! refused (%s): %s", plain.Line(s.err.Error()), plain.Text(s.shown)))
 	case id != "":
 		m := t.sent(s)
-		t.screen.settled(id, t.view.message(m))
+		t.screen.Settled(id, t.view.message(m))
 	}
 }
 
@@ -255,10 +270,10 @@ func (t *talk) calledAll() {
 	slices.SortStableFunc(people, func(a, b rest.Member) int { return cmp.Compare(rank(a), rank(b)) })
 	for _, m := range people {
 		p := t.view.presence[m.UserID]
-		line := fmt.Sprintf("  %-20s %s", oneLine(m.Login), cmp.Or(oneLine(p.Status), "unknown"))
+		line := fmt.Sprintf("  %-20s %s", plain.Line(m.Login), cmp.Or(plain.Line(p.Status), "unknown"))
 		if p.Text != "" {
-			line += ": " + oneLine(p.Text)
+			line += ": " + plain.Line(p.Text)
 		}
-		t.screen.line(line)
+		t.screen.Line(line)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/canopychat/canopy/edge/client/live"
+	"github.com/canopychat/canopy/ops/plain"
 	"github.com/canopychat/canopy/schemas/chat"
 	"github.com/canopychat/canopy/schemas/event"
 	"github.com/canopychat/canopy/schemas/rest"
@@ -36,7 +37,7 @@ func newView(me rest.User, zone *time.Location) *view {
 // name is how a person is called.
 func (v *view) name(id chat.UserID) string {
 	if login := v.people[id]; login != "" {
-		return oneLine(login)
+		return plain.Line(login)
 	}
 	return string(id)
 }
@@ -48,7 +49,7 @@ func (v *view) where(id chat.ChannelID) string {
 	case id == "":
 		return "the workspace"
 	case c.Name != "":
-		return "#" + oneLine(c.Name)
+		return "#" + plain.Line(c.Name)
 	case c.Type.Direct():
 		return "direct messages"
 	}
@@ -74,15 +75,15 @@ func (v *view) message(m rest.Message) string {
 		b.WriteString("(deleted)")
 		return b.String()
 	}
-	b.WriteString(safe(m.Body))
+	b.WriteString(plain.Text(m.Body))
 	for _, a := range m.Attachments {
-		fmt.Fprintf(&b, " [%s]", oneLine(a.Name))
+		fmt.Fprintf(&b, " [%s]", plain.Line(a.Name))
 	}
 	if m.EditedAt != nil {
 		b.WriteString(" (edited)")
 	}
 	for _, r := range m.Reactions {
-		fmt.Fprintf(&b, " %s %d", oneLine(r.Emoji), len(r.UserIDs))
+		fmt.Fprintf(&b, " %s %d", plain.Line(r.Emoji), len(r.UserIDs))
 	}
 	return b.String()
 }
@@ -93,7 +94,7 @@ func (v *view) event(e live.Event) string {
 	case live.Online:
 		return v.online(e)
 	case live.Offline:
-		return fmt.Sprintf("-- the connection is gone (%s); the next try is in %.1f s", oneLine(e.Err.Error()), e.Retry.Seconds())
+		return fmt.Sprintf("-- the connection is gone (%s); the next try is in %.1f s", plain.Line(e.Err.Error()), e.Retry.Seconds())
 	case live.Posted:
 		return v.posted(e)
 	case live.Changed:
@@ -106,9 +107,9 @@ func (v *view) event(e live.Event) string {
 		}
 		return fmt.Sprintf("-- messages of %s between #%d and #%d are missing here; /history shows them", v.where(e.ChannelID), e.After, e.Through)
 	case live.Resync:
-		return fmt.Sprintf("-- what was said before #%d may be missing here (%s); /history shows it", e.Head, oneLine(e.Reason))
+		return fmt.Sprintf("-- what was said before #%d may be missing here (%s); /history shows it", e.Head, plain.Line(e.Reason))
 	case live.Refused:
-		return "! " + oneLine(e.Err.Error())
+		return "! " + plain.Line(e.Err.Error())
 	}
 	return ""
 }
@@ -166,12 +167,12 @@ func (v *view) present(e live.Presence) string {
 	if before == e || (!known && e.Status == string(chat.StatusOffline)) {
 		return ""
 	}
-	line := fmt.Sprintf("* %s is %s", v.name(e.UserID), oneLine(e.Status))
+	line := fmt.Sprintf("* %s is %s", v.name(e.UserID), plain.Line(e.Status))
 	if e.UserID == v.me {
-		line = "* you are " + oneLine(e.Status)
+		line = "* you are " + plain.Line(e.Status)
 	}
 	if e.Text != "" {
-		line += ": " + oneLine(e.Text)
+		line += ": " + plain.Line(e.Text)
 	}
 	return line
 }
@@ -181,13 +182,13 @@ func (v *view) changed(e live.Changed) string {
 	who := v.elsewhere(e.ChannelID) + v.name(e.SenderID)
 	switch e.Kind {
 	case event.MessageEdited:
-		return fmt.Sprintf("* %s edited #%d: %s", who, e.MessageSeq, safe(e.Body))
+		return fmt.Sprintf("* %s edited #%d: %s", who, e.MessageSeq, plain.Text(e.Body))
 	case event.MessageDeleted:
 		return fmt.Sprintf("* %s deleted #%d", who, e.MessageSeq)
 	case event.ReactionAdded:
-		return fmt.Sprintf("* %s reacted to #%d with %s", who, e.MessageSeq, oneLine(e.Emoji))
+		return fmt.Sprintf("* %s reacted to #%d with %s", who, e.MessageSeq, plain.Line(e.Emoji))
 	case event.ReactionRemoved:
-		return fmt.Sprintf("* %s took %s back from #%d", who, oneLine(e.Emoji), e.MessageSeq)
+		return fmt.Sprintf("* %s took %s back from #%d", who, plain.Line(e.Emoji), e.MessageSeq)
 	case event.PinAdded, event.PinRemoved:
 		did := map[event.Kind]string{event.PinAdded: "pinned", event.PinRemoved: "unpinned"}[e.Kind]
 		return fmt.Sprintf("* %s %s #%d", who, did, e.MessageSeq)
@@ -232,9 +233,9 @@ func (v *view) channelChanged(e live.Changed) string {
 	case c.Archived:
 		return fmt.Sprintf("* %s archived %s", who, v.where(c.ID))
 	case before.Name != c.Name && before.Name != "":
-		return fmt.Sprintf("* %s renamed #%s to #%s", who, oneLine(before.Name), oneLine(c.Name))
+		return fmt.Sprintf("* %s renamed #%s to #%s", who, plain.Line(before.Name), plain.Line(c.Name))
 	case before.Topic != c.Topic:
-		return fmt.Sprintf("* %s: the topic of %s is: %s", who, v.where(c.ID), oneLine(c.Topic))
+		return fmt.Sprintf("* %s: the topic of %s is: %s", who, v.where(c.ID), plain.Line(c.Topic))
 	}
 	return ""
 }

@@ -44,7 +44,7 @@ func TestChat(t *testing.T) {
 		{"--as", "bob", "--url", s.URL, "--workspace", "Demo", "--channel", "#plans"},
 	} {
 		code, stdout, stderr := talk("hello\n/quit\n", env, args...)
-		if code != 0 || stderr != "" || !strings.HasPrefix(stdout, "-- #") {
+		if code != 0 || stderr != "" || !strings.Contains("\n"+stdout, "\n-- #") {
 			t.Errorf("%v: %d %s%s", args, code, stdout, stderr)
 		}
 		if asked := s.Asked(); asked[len(asked)-1] != "POST /logout" {

@@ -78,7 +78,7 @@ func golden(t *testing.T, name, got string) {
 }
 
 func TestHelp(t *testing.T) {
-	for _, args := range []string{"", "up", "hub", "leaf", "edge", "api", "persist", "persist run", "persist replay", "seed", "setup", "join", "chat", "status", "streams", "streams plan", "streams apply", "version", "engines", "engines up", "engines fetch", "local", "local up",
+	for _, args := range []string{"", "up", "hub", "leaf", "edge", "api", "persist", "persist run", "persist replay", "deliver", "dlq", "dlq ls", "dlq show", "dlq retry", "dlq drop", "dlq watch", "delivery", "delivery show", "seed", "setup", "join", "chat", "status", "streams", "streams plan", "streams apply", "version", "engines", "engines up", "engines fetch", "local", "local up",
 		"user", "user ls", "user add", "user revoke", "workspace", "workspace add", "workspace members", "workspace invite", "token", "token issue"} {
 		words := strings.Fields(args)
 		code, stdout, stderr := command{}.run(append(words, "--help")...)
@@ -264,7 +264,7 @@ func TestStreams(t *testing.T) {
 		}
 	}
 	run(0, "create stream CHAT_0\n", "", "streams", "plan")
-	run(0, "12 changes made\n", "", "streams", "apply")
+	run(0, "23 changes made\n", "", "streams", "apply")
 	run(0, "as the files say", "", "streams", "apply")
 	run(0, "max_age: 259200000000000 -> 3600000000000", "", "streams", "plan", "--set", "streams.max_age=1h", "--force")
 }

@@ -7,6 +7,8 @@ import (
 	"github.com/canopychat/canopy/ops/app"
 	"github.com/canopychat/canopy/ops/check"
 	"github.com/canopychat/canopy/ops/config"
+	"github.com/canopychat/canopy/ops/deadletters"
+	"github.com/canopychat/canopy/ops/ledger"
 	"github.com/canopychat/canopy/ops/operator"
 	"github.com/canopychat/canopy/ops/status"
 	"github.com/canopychat/canopy/ops/workbench"
@@ -27,9 +29,12 @@ type grammar struct {
 	Edge      edgeCmd               `cmd:"" help:"Run what serves people's sockets."`
 	API       apiCmd                `cmd:"" name:"api" help:"Run REST, the directory and history."`
 	Persist   persistCmd            `cmd:"" help:"Run what fills the history store from the log."`
+	Deliver   deliverCmd            `cmd:"" help:"Run what reaches people who were not there, and keeps dead letters."`
 	Local     workbench.LocalCmd    `cmd:"" help:"Run a whole deployment of many processes on this machine."`
 	Status    status.Cmd            `cmd:"" help:"Show streams, consumers and processes, and what to look at."`
 	Check     check.Cmd             `cmd:"" help:"Look at a deployment before traffic: quorum, streams, schemas, clocks, permissions."`
+	DLQ       deadletters.Cmd       `cmd:"" name:"dlq" help:"List, show, retry and drop dead letters."`
+	Delivery  ledger.Cmd            `cmd:"" help:"Show whether somebody got a message, and if not, why."`
 	Streams   streamsCmd            `cmd:"" help:"Compare the hub's streams with what they should be."`
 	Seed      seedCmd               `cmd:"" help:"Fill a running deployment with people and talk."`
 	User      operator.UserCmd      `cmd:"" help:"List, make, close and open accounts."`
@@ -91,7 +96,7 @@ type upCmd struct {
 
 // Help is shown by canopy up --help.
 func (upCmd) Help() string {
-	return `Runs a hub, a leaf node, the gateway, the REST API, the persister and the stores in one process. When everything serves it prints the address, two logins (with --empty, how to make the first account) and three nats commands, and writes run.json into the data folder for scripts. Ctrl-C drains and stops; the next start goes on with everything there.`
+	return `Runs a hub, a leaf node, the gateway, the REST API, the persister, deliveries and the stores in one process. When everything serves it prints the address, two logins (with --empty, how to make the first account) and three nats commands, and writes run.json into the data folder for scripts. Ctrl-C drains and stops; the next start goes on with everything there.`
 }
 
 // natsFile is the flag of commands that run a NATS server.
@@ -138,6 +143,16 @@ func (edgeCmd) Help() string {
 	return `It serves GET /socket at 127.0.0.1:8081 (edge.listen, or --listen) and looks for its leaf at nats://127.0.0.1:4223 (leaf.url).` + roleHelp
 }
 
+type deliverCmd struct {
+	process   `embed:""`
+	databases `embed:""`
+}
+
+// Help is shown by canopy deliver --help.
+func (deliverCmd) Help() string {
+	return `It looks for the hub at nats://127.0.0.1:4222 (hub.url). Any number of these processes share the work.` + roleHelp
+}
+
 type apiCmd struct {
 	process   `embed:""`
 	databases `embed:""`
@@ -172,6 +187,10 @@ func (c edgeCmd) Run(s *session) error {
 
 func (c apiCmd) Run(s *session) error {
 	return s.serve(c.process, c.databases.flags(), []app.Role{app.RoleAPI})
+}
+
+func (c deliverCmd) Run(s *session) error {
+	return s.serve(c.process, c.databases.flags(), []app.Role{app.RoleDeliver})
 }
 
 // load reads the settings. What --set says is overridden by a flag of its own.

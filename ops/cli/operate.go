@@ -5,9 +5,6 @@ import (
 	"log/slog"
 	"runtime"
 	"runtime/debug"
-	"strconv"
-	"strings"
-	"time"
 
 	"github.com/canopychat/canopy/ops/config"
 	"github.com/canopychat/canopy/ops/ctl"
@@ -71,7 +68,7 @@ func (c seedCmd) Run(s *session) error {
 	}
 	report, err := ctl.Seed(s.ctx, conn, o, newProgress(s.Stderr))
 	if report.Users > 0 {
-		if _, err := fmt.Fprint(s.Stdout, seedText(o, report)); err != nil {
+		if _, err := fmt.Fprint(s.Stdout, report.Text(o)); err != nil {
 			return err
 		}
 	}
@@ -79,43 +76,6 @@ func (c seedCmd) Run(s *session) error {
 		return config.Problemf("there is no workspace %s at %s", o.Workspace, d.Where())
 	}
 	return err
-}
-
-// seedText is the summary.
-func seedText(o ctl.SeedOptions, r ctl.SeedReport) string {
-	var text strings.Builder
-	fmt.Fprintf(&text, "workspace %s\n", o.Workspace)
-	row(&text, "people", fmt.Sprintf("%s in %s channels, %s memberships, %s", grouped(r.Users), grouped(r.Channels), grouped(r.Joins), took(r.Users, r.Importing)))
-	switch {
-	case r.Messages > 0:
-		row(&text, "messages", fmt.Sprintf("%s new, %s of them replies, %s", grouped(r.Messages), grouped(r.Replies), took(r.Messages+r.Edits+r.Reactions, r.Posting)))
-		row(&text, "changes", fmt.Sprintf("%s edits, %s reactions", grouped(r.Edits), grouped(r.Reactions)))
-	case o.Messages > 0:
-		row(&text, "messages", "none new")
-	}
-	if r.Found > 0 {
-		row(&text, "found", grouped(r.Found)+" messages of an earlier run")
-	}
-	row(&text, "tokens", o.Tokens)
-	return text.String()
-}
-
-// took is a time and how much of something was done in each second of it.
-func took(n int, d time.Duration) string {
-	text := fmt.Sprintf("%.1f s", d.Seconds())
-	if d >= 10*time.Millisecond {
-		text += fmt.Sprintf(" (%s a second)", grouped(int(float64(n)/d.Seconds())))
-	}
-	return text
-}
-
-// grouped writes a number of things for a person: 12,345.
-func grouped(n int) string {
-	digits := strconv.Itoa(n)
-	for i := len(digits) - 3; i > 0; i -= 3 {
-		digits = digits[:i] + "," + digits[i:]
-	}
-	return digits
 }
 
 type streamsCmd struct {

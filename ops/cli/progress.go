@@ -77,5 +77,5 @@ func (p *lineProgress) End() {
 
 func (p *lineProgress) line() {
 	p.last = p.done
-	fmt.Fprintf(p.to, "canopy: %s: %s of %s\n", p.what, grouped(p.done), grouped(p.total))
+	fmt.Fprintf(p.to, "canopy: %s: %s of %s\n", p.what, ctl.Grouped(p.done), ctl.Grouped(p.total))
 }

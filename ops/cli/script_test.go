@@ -12,9 +12,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/canopychat/canopy/ops/cli"
+	"github.com/canopychat/canopy/ops/config"
 )
 
 // TestMain makes canopy a command of the scripts: this test binary under another name.
@@ -37,6 +39,11 @@ func TestMain(m *testing.M) {
 //	interrupts NAME             NAME presses Ctrl-C there
 //	leaves NAME                 NAME types nothing more (Ctrl-D)
 //	ends NAME [CODE]            the command there ends, now or soon, with this exit code (0)
+//
+// and about a deployment in the folder of the script:
+//
+//	until PATTERN COMMAND...    runs a command again and again, until its stdout has a match, which stands as that of exec
+//	publishes SUBJECT TEXT      somebody publishes by hand
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
@@ -48,6 +55,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"terminal": open, "types": at((*terminal).types), "sees": at((*terminal).sees),
+			"until": until, "publishes": publishes,
 			"interrupts": at((*terminal).interrupts), "leaves": at((*terminal).leaves), "ends": at((*terminal).ends),
 		},
 	})
@@ -180,4 +188,35 @@ func (w *terminal) ends(args []string) {
 	if code := w.cmd.ProcessState.ExitCode(); code != want {
 		w.ts.Fatalf("it ended with %d:\n%s", code, w.out.String())
 	}
+}
+
+// until runs a command until it says what is wanted.
+func until(ts *testscript.TestScript, not bool, args []string) {
+	if not || len(args) < 2 {
+		ts.Fatalf("usage: until PATTERN COMMAND...")
+	}
+	wanted, err := regexp.Compile("(?m)" + args[0])
+	ts.Check(err)
+	for deadline := time.Now().Add(patience); ; time.Sleep(200 * time.Millisecond) {
+		err := ts.Exec(args[1], args[2:]...)
+		if out := ts.ReadFile("stdout"); wanted.MatchString(out) {
+			return
+		} else if time.Now().After(deadline) {
+			ts.Fatalf("%v: %v\n%s%s", args, err, out, ts.ReadFile("stderr"))
+		}
+	}
+}
+
+// publishes puts something into the hub, and waits until that has it.
+func publishes(ts *testscript.TestScript, not bool, args []string) {
+	if not || len(args) != 2 {
+		ts.Fatalf("usage: publishes SUBJECT TEXT")
+	}
+	r, err := config.ReadRunFile(ts.MkAbs("canopy-data"))
+	ts.Check(err)
+	nc, err := nats.Connect(r.NATS.Hub)
+	ts.Check(err)
+	defer nc.Close()
+	_, err = nc.Request(args[0], []byte(args[1]), patience) // the stream's answer
+	ts.Check(err)
 }

@@ -7,9 +7,12 @@ import (
 	"github.com/canopychat/canopy/ops/app/stores"
 	"github.com/canopychat/canopy/ops/check"
 	"github.com/canopychat/canopy/ops/config"
+	"github.com/canopychat/canopy/ops/deadletters"
+	"github.com/canopychat/canopy/ops/ledger"
 	"github.com/canopychat/canopy/ops/operator"
 	"github.com/canopychat/canopy/ops/status"
 	"github.com/canopychat/canopy/ops/workbench"
+	"github.com/canopychat/canopy/schemas/chat"
 	"github.com/canopychat/canopy/streams/bus"
 )
 
@@ -36,6 +39,22 @@ func (s *session) check() *check.Session {
 func (s *session) reach(w operator.Where) (*bus.Conn, config.Config, error) {
 	conn, _, cfg, err := target{w}.reach(s)
 	return conn, cfg, err
+}
+
+// deadletters is the session as canopy dlq knows it.
+func (s *session) deadletters() *deadletters.Session {
+	return &deadletters.Session{Context: s.ctx, Stdout: s.Stdout, Stderr: s.Stderr, Progress: newProgress(s.Stderr), Reach: func(w operator.Where) (*bus.Conn, error) {
+		conn, _, err := s.reach(w)
+		return conn, err
+	}}
+}
+
+// ledger is the session as canopy delivery knows it.
+func (s *session) ledger() *ledger.Session {
+	return &ledger.Session{Context: s.ctx, Stdout: s.Stdout, Reach: func(w operator.Where) (*bus.Conn, chat.WorkspaceID, error) {
+		conn, d, _, err := target{w}.reach(s)
+		return conn, d.Workspace, err
+	}}
 }
 
 // workbench is the session as canopy engines and canopy local know it.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/canopychat/canopy/schemas/chat"
 )
@@ -14,7 +15,7 @@ import (
 // Command is what a line asks for.
 type Command struct {
 	Name string   // without the slash; Say for a message
-	Word string   // a channel or a person, without # or @
+	Word string   // a channel or a person, without # or @; a moment for When; hours for Hours; an id
 	Seq  chat.Seq // of a message
 	Text string
 }
@@ -31,6 +32,8 @@ const (
 	messageText  // a seq and a text
 	messageEmoji // a seq and one word
 	text
+	momentText // a moment and a text
+	hours
 )
 
 // commands are all of them, in the order of /help.
@@ -52,6 +55,17 @@ var commands = []struct {
 	{"unreact", messageEmoji, "/unreact SEQ EMOJI", "take a reaction back"},
 	{"edit", messageText, "/edit SEQ TEXT", "give your message another text"},
 	{"delete", message, "/delete SEQ", "delete a message"},
+	{"unread", nothing, "/unread", "show what you have not read"},
+	{"read", nothing, "/read", "mark this channel as read"},
+	{"later", momentText, "/later WHEN TEXT", "send later: in 10m, or at 2026-12-01T09:00"},
+	{"remind", momentText, "/remind WHEN TEXT", "be told something then"},
+	{"scheduled", nothing, "/scheduled", "list what waits for its time"},
+	{"cancel", person, "/cancel ID", "take back what waits"},
+	{"follow", message, "/follow SEQ", "be woken for the replies to a message"},
+	{"unfollow", message, "/unfollow SEQ", "not be woken for them"},
+	{"mute", nothing, "/mute", "not be woken for anything in this channel"},
+	{"unmute", nothing, "/unmute", "be woken for it again"},
+	{"quiet", hours, "/quiet 22:00-07:30", "not be woken in these hours; /quiet off"},
 	{"topic", text, "/topic [TEXT]", "say what the channel is about; without a text, show it"},
 	{"create", channel, "/create #CHANNEL", "make a channel and open it"},
 	{"invite", nothing, "/invite", "make a link that lets one person in"},
@@ -120,6 +134,14 @@ func (f form) read(rest string) (c Command, err error) {
 		c.Text = more
 	case text:
 		c.Text = rest
+	case momentText:
+		c.Word, c.Text = first, more
+		if _, err = When(first, time.Time{}); err == nil && more == "" {
+			err = errors.New("a text is missing")
+		}
+	case hours:
+		c.Word = rest
+		_, _, err = Hours(rest)
 	}
 	return c, err
 }

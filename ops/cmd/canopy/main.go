@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	_ "time/tzdata" // time zones of people, also on machines that know none
 
 	"github.com/canopychat/canopy/ops/cli"
 )
