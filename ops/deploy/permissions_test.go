@@ -24,7 +24,7 @@ var edgeMaySend = []string{
 	"$JS.hub.API.STREAM.MSG.GET.CHAT_0", "$JS.hub.API.STREAM.MSG.GET.CHAT_3", "$JS.hub.API.STREAM.INFO.CHAT_0", "$JS.hub.API.STREAM.INFO.CHAT_3",
 	"$JS.hub.API.$KV.registry.gateway.g1", "$JS.hub.API.$KV.registry.leaf.l1",
 	"$JS.hub.API.CONSUMER.CREATE.KV_revocations.x1", "$JS.hub.API.CONSUMER.DELETE.KV_revocations.x1", "$JS.FC.KV_revocations.x1.abc",
-	"rpc.directory.session", "rpc.directory.keys", "rpc.directory.ticket", "rpc.history.send", "rpc.history.message",
+	"rpc.directory.session", "rpc.directory.keys", "rpc.directory.ticket", "rpc.history.send", "rpc.history.message", "rpc.cursors.read", "rpc.cursors.delivered",
 	"_INBOX.abc.def",
 }
 
@@ -43,7 +43,8 @@ var edgeMayNotSend = []string{
 	"$JS.hub.API.$KV.revocations.s1", "$JS.hub.API.$KV.registry.api.a1", "$JS.hub.API.$KV.registry.persist.a1",
 	"$JS.hub.API.META.LEADER.STEPDOWN", "$JS.hub.API.SERVER.REMOVE", "$JS.hub.API.ACCOUNT.PURGE.CANOPY",
 	"$JS.API.INFO", "$JS.API.STREAM.DELETE.CHAT_0", "$KV.registry.gateway.g1", "$KV.revocations.s1",
-	"rpc.admin.users", "rpc.admin.token", "rpc.directory.import",
+	"rpc.admin.users", "rpc.admin.token", "rpc.directory.import", "rpc.deadletter.retry", "rpc.ledger.show",
+	"dlq.CHAT_0.persist", "parked.CHAT_0.persist", "delivery.w1.u1", "delivery.w1.u1.7", "sched.w1.u1.s1", "due.w1.u1.s1",
 	"$SRV.PING", "$JS.EVENT.ADVISORY.STREAM.LEADER_ELECTED.CHAT_0", "$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES.CHAT_0.persist",
 	"$JS.FC.CHAT_0.x1.abc", "$SYS.REQ.SERVER.PING", "anything.else",
 }
@@ -55,7 +56,7 @@ var edgeMayHear = []string{
 }
 
 var edgeMayNotHear = []string{
-	"rpc.directory.session", "rpc.admin.token", "dlq.CHAT_0.persist", "delivery.w1.u1",
+	"rpc.directory.session", "rpc.admin.token", "rpc.cursors.read", "dlq.CHAT_0.persist", "delivery.w1.u1", "due.w1.u1.s1",
 	"$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES.CHAT_0.persist", "$JS.EVENT.ADVISORY.API", "$JS.byhand.API.INFO", "anything.else",
 }
 
