@@ -27,10 +27,11 @@ type OutcomeKind uint8
 
 // The kinds of outcomes.
 const (
-	KindDone  OutcomeKind = iota // never again
-	KindRetry                    // again later; after the last delivery that the consumer makes, it is parked instead
-	KindPark                     // never again, with a note for good that says why (see Parked); it stays in the log
-	KindKeep                     // later, by this very process, which holds it meanwhile; no delivery is counted
+	KindDone   OutcomeKind = iota // never again
+	KindRetry                     // again later; after the last delivery that the consumer makes, it is parked instead
+	KindPark                      // never again, with a note for good that says why (see Parked); it stays in the log
+	KindRemove                    // never again, and it is taken out of its stream
+	KindKeep                      // later, by this very process, which holds it meanwhile; no delivery is counted
 )
 
 // Done says that the event has been dealt with.
@@ -46,6 +47,10 @@ func RetryBecause(d time.Duration, reason string) Outcome {
 
 // Park says that the event can never be dealt with.
 func Park(reason string) Outcome { return Outcome{Kind: KindPark, Reason: reason} }
+
+// Remove says that the event has been dealt with, and that nobody else wants it: it is taken out of its stream when the server has
+// the ack. One that cannot be taken out stays there until it is too old, and is delivered to nobody.
+func Remove() Outcome { return Outcome{Kind: KindRemove} }
 
 // Keep says that the event waits for something that is not its fault, and is to be handed over again after d,
 // longer each time.

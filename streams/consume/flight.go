@@ -204,11 +204,14 @@ func (f *flight) say(h delivered, what string) bool {
 // kept. What is lost on the way comes again, so an error is only worth a line.
 func (f *flight) settle(ctx context.Context, outcome func(delivered) bus.Outcome) {
 	var lost losses
+	var removed []delivered
 	kept := f.held[:0]
 	for _, h := range f.held {
 		switch o := f.limits.last(h, outcome(h)); {
 		case o.Kind == bus.KindKeep:
 			kept = append(kept, h)
+		case o.Kind == bus.KindRemove:
+			removed = append(removed, h)
 		case o.Kind == bus.KindPark && f.c.notesParks():
 			f.parks = append(f.parks, parking{h, bus.PrintableReason(o.Reason)})
 		default:
@@ -217,6 +220,7 @@ func (f *flight) settle(ctx context.Context, outcome func(delivered) bus.Outcome
 	}
 	f.held = kept
 	lost.log(f.c.log)
+	f.remove(ctx, removed)
 	f.park(ctx)
 }
 
