@@ -72,7 +72,6 @@ type Messages interface {
 // Jobs keeps jobs; *later.Store does.
 type Jobs interface {
 	Put(ctx context.Context, messages ...later.Message) error
-	Delete(ctx context.Context, stream string, seq chat.Seq) error
 }
 
 // DefaultGrace is how far a Router stays behind the log: long enough for who is online to have confirmed a message, and for

@@ -34,8 +34,9 @@
 //	follows from it          counted. Nothing can be done at once in two systems
 //	next job waits, before   the job comes again, and is tried as if it had not been; the next one replaces what waits
 //	the state
-//	state, before the delete the job comes again: the state is ahead of it, so it is dropped. It is dead in this very round: parked
-//	delete, before the ack   what is not in the stream is not delivered again
+//	state, before the ack    the job comes again: the state is ahead of it, so it is dropped. It is dead in this very round: parked
+//	ack, before it is taken  it lies in the stream until it is too old, and is delivered to nobody
+//	out
 //	dead, before the park    the job comes again, finds that it is dead, and is parked with the same reason
 //
 // States never go back (chat.Delivery.Rank), whoever writes them in whatever order. So what the Router writes late changes nothing

@@ -78,7 +78,6 @@ func (w *Worker) Redrive(ctx context.Context, l dlq.Letter, dry bool) (place str
 	if err := w.cfg.States.SetDeliveries(ctx, []chat.Delivery{due.StateOf(j, now)}); err != nil {
 		return "", fmt.Errorf("write the state: %w", err)
 	}
-	w.forget(ctx, []chat.Seq{l.Seq}) // the original of the letter, which lay there for it
 	return fmt.Sprintf("due again, in round %d", j.Round), nil
 }
 

@@ -5,17 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"sync"
 	"time"
-
-	"golang.org/x/sync/errgroup"
 
 	"github.com/canopychat/canopy/schemas/chat"
 	"github.com/canopychat/canopy/schemas/fault"
 	"github.com/canopychat/canopy/services/deliver/attempt"
 	"github.com/canopychat/canopy/services/deliver/due"
 	"github.com/canopychat/canopy/services/store"
-	"github.com/canopychat/canopy/streams"
 	"github.com/canopychat/canopy/streams/bus"
 )
 
@@ -101,23 +97,4 @@ func (w *Worker) patiently(ctx context.Context, what string, n int, f func(conte
 			return fmt.Errorf("%s: %w", what, errors.Join(err, stopped))
 		}
 	}
-}
-
-// deletesAside is how many jobs are taken out of the stream at once.
-const deletesAside = 32
-
-// forget takes jobs out of the stream that have ended or wait elsewhere. What it cannot take out stays until it is too old.
-func (w *Worker) forget(ctx context.Context, seqs []chat.Seq) {
-	g := new(errgroup.Group)
-	g.SetLimit(deletesAside)
-	var failed sync.Once
-	for _, seq := range seqs {
-		g.Go(func() error {
-			if err := w.cfg.Jobs.Delete(ctx, streams.StreamDelivery, seq); err != nil && !fault.Is(err, fault.NotFound) {
-				failed.Do(func() { w.cfg.Logger.Warn("jobs that ended stay in the stream", "stream_seq", seq, "err", err) })
-			}
-			return nil
-		})
-	}
-	_ = g.Wait() // none of them fails
 }

@@ -42,8 +42,7 @@ func (w *Worker) Run(ctx context.Context) error {
 // item is a job of a batch, and what becomes of it.
 type item struct {
 	job.Delivery
-	seq      chat.Seq // of the job in DELIVERY
-	place    int      // in the batch
+	place    int // in the batch
 	message  chat.Message
 	decision due.Decision
 }
@@ -82,7 +81,8 @@ func (w *Worker) handle(ctx context.Context, batch []bus.Delivery) ([]bus.Outcom
 		return nil, err
 	}
 	for _, i := range items {
-		if i.decision.Verdict == due.Dead {
+		outcomes[i.place] = bus.Remove()
+		if i.decision.Verdict == due.Dead { // the job stays: it is the original of a dead letter
 			outcomes[i.place] = bus.Park(i.decision.State.Reason)
 			w.cfg.Logger.Info("undelivered", "workspace_id", i.WorkspaceID, "user_id", i.UserID, "seq", i.Seq, "round", i.Round, "reason", i.decision.State.Reason)
 		}
@@ -112,7 +112,7 @@ func (w *Worker) read(batch []bus.Delivery, outcomes []bus.Outcome) []*item {
 			parked++
 			continue
 		}
-		i := &item{Delivery: j, seq: d.Seq, place: place}
+		i := &item{Delivery: j, place: place}
 		if other := seen[i.key()]; other == nil {
 			seen[i.key()] = i
 		} else if other.further(i) {
@@ -169,16 +169,12 @@ func looking(items []*item) []*item {
 	return slices.DeleteFunc(slices.Clone(items), func(i *item) bool { return i.decision.Verdict != due.Look })
 }
 
-// settle writes down what becomes of the jobs: first the jobs that wait, then the states, and then it takes out of the
-// stream what has ended or waits elsewhere. Who was reached must not be reached again because a database is down, so it does
-// not give the batch back: it goes on until ctx ends, and the jobs stay in progress.
-//
-// Taking a job out is its ack: what is not there is never delivered again, whether the ack arrives or not. Before that
-// everything that follows from the job is stored. A job that stays by mistake is acknowledged, or is a copy when it comes again.
+// settle writes down what becomes of the jobs: first the jobs that wait, then the states. Then what has ended or waits elsewhere can be
+// taken out of the stream. Who was reached must not be reached again because a database is down, so it does not give the
+// batch back: it goes on until ctx ends, and the jobs stay in progress.
 func (w *Worker) settle(ctx context.Context, items []*item) error {
 	var waits []later.Message
 	var states []chat.Delivery
-	var gone []chat.Seq
 	for _, i := range items {
 		switch d := i.decision; d.Verdict {
 		case due.Wait:
@@ -186,25 +182,20 @@ func (w *Worker) settle(ctx context.Context, items []*item) error {
 			if err != nil {
 				return err
 			}
-			waits, gone = append(waits, m), append(gone, i.seq)
+			waits = append(waits, m)
 			if d.Kind == due.KindRetry {
 				states = append(states, d.State) // else nothing happened that a state tells
 			}
 		case due.End:
-			states, gone = append(states, d.State), append(gone, i.seq)
-		case due.Dead: // the job stays: it is the original of a dead letter
 			states = append(states, d.State)
-		case due.Drop:
-			gone = append(gone, i.seq)
-		case due.Look, due.Try: // judge and try decide all
+		case due.Dead:
+			states = append(states, d.State)
+		case due.Drop, due.Look, due.Try: // nothing follows from a copy; judge and try decide all others
 		}
 	}
 	err := w.patiently(ctx, "store jobs that wait", len(waits), func(ctx context.Context) error { return w.cfg.Jobs.Put(ctx, waits...) })
 	if err == nil {
 		err = w.patiently(ctx, "write states", len(states), func(ctx context.Context) error { return w.cfg.States.SetDeliveries(ctx, states) })
-	}
-	if err == nil {
-		w.forget(ctx, gone)
 	}
 	return err
 }

@@ -73,7 +73,7 @@ func check(n store.NewScheduled, now time.Time) error {
 	case n.Kind != job.Later && n.Kind != job.Reminder:
 		return fault.New(fault.Invalid, "a job is a message or a reminder")
 	case ahead < minAhead:
-		return fault.New(fault.Invalid, "the time is not ahead")
+		return fault.New(fault.Invalid, "at lies %s ahead at least", minAhead)
 	case ahead > chat.MaxScheduleAhead:
 		return fault.New(fault.Invalid, "the time is more than %d days ahead", chat.MaxScheduleAhead/(24*time.Hour))
 	}
