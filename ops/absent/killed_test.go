@@ -1,0 +1,90 @@
+package absent_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/canopychat/canopy/edge/client"
+	"github.com/canopychat/canopy/schemas/chat"
+	"github.com/canopychat/canopy/services/deliver/notice"
+	"github.com/canopychat/canopy/services/deliver/target/pushtest"
+)
+
+// kills of the role deliver.
+const kills = 6
+
+// The process that routes and delivers may die at any moment: what was owed is told all the same, and nothing is given up.
+func deliverIsKilled(t *testing.T, s *site) {
+	hooks := pushtest.StartHooks(t)
+	s.webhook(hooks)
+	hooks.Be(pushtest.Mood{Slow: 50 * time.Millisecond}) // so that many are on their way when it dies
+	enough, stop := context.WithCancel(t.Context())
+	defer stop()
+	var posting sync.WaitGroup
+	var posted []chat.Cursor // of posting while that runs
+	posting.Go(func() {
+		for n := 0; enough.Err() == nil; n++ {
+			posted = append(posted, cursorOf(t, s.says(s.alice, fmt.Sprintf("@channel number %d", n)).ServerMsgID))
+			_ = client.Wait(enough, 40*time.Millisecond) // the loop looks for the end
+		}
+	})
+	deliver := s.Deliverers[0]
+	for n := range kills {
+		told := hooks.Asked()
+		if n%2 == 0 { // in the middle of work; else at whatever it does in the beginning
+			until(t, "something is told", func() (bool, string) { return hooks.Asked() > told, fmt.Sprint(told) })
+		}
+		err := client.Wait(t.Context(), time.Duration(rand.IntN(1500))*time.Millisecond)
+		if err := errors.Join(err, deliver.Kill(), deliver.Start()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	stop()
+	posting.Wait()
+	if err := deliver.Ready(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	began := time.Now()
+	want := map[string]bool{}
+	for _, at := range posted {
+		for _, login := range offline {
+			want[notice.IDOf(s.workspace, at, s.people[login].id)] = true
+		}
+	}
+	until(t, "everybody is told of everything", func() (bool, string) {
+		missing := len(want)
+		for _, id := range hooks.Told() {
+			if want[id] {
+				missing--
+			}
+		}
+		return missing == 0, fmt.Sprintf("%d of %d are missing", missing, len(want))
+	})
+	s.noJobs()
+	for _, at := range posted {
+		for _, r := range s.all(at.Seq) {
+			if r.Status == chat.DeliveryPending || r.Status == chat.DeliveryDead || r.Status == chat.DeliveryExpired {
+				t.Errorf("%d for %s: %+v", at.Seq, r.Login, r)
+			}
+		}
+	}
+	if dead := s.letters(); len(dead) > 0 {
+		t.Errorf("dead letters: %+v", dead)
+	}
+	times := 0
+	for _, c := range hooks.Taken() {
+		if want[c.ID] {
+			times++
+		}
+	}
+	t.Logf("%d kills; %d messages, %d notices, %d told again and known by their ids; the last of it %v after the last start",
+		kills, len(posted), len(want), times-len(want), time.Since(began).Round(time.Second))
+	if again := times - len(want); again > len(want)/2 {
+		t.Errorf("%d of %d notices were told again", again, len(want))
+	}
+}
