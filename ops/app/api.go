@@ -4,46 +4,35 @@ import (
 	"context"
 
 	"github.com/canopychat/canopy/ops/app/adapt"
+	"github.com/canopychat/canopy/ops/app/rules"
 	"github.com/canopychat/canopy/ops/config"
-	"github.com/canopychat/canopy/ops/ctl"
 	"github.com/canopychat/canopy/ops/gate"
-	"github.com/canopychat/canopy/ops/obs"
 	"github.com/canopychat/canopy/ops/remote"
 	schema "github.com/canopychat/canopy/schemas/rpc"
 	"github.com/canopychat/canopy/services/accounts"
 	"github.com/canopychat/canopy/services/api"
 	"github.com/canopychat/canopy/services/auth"
-	"github.com/canopychat/canopy/services/directory"
-	"github.com/canopychat/canopy/services/history"
-	"github.com/canopychat/canopy/services/ingest"
 	"github.com/canopychat/canopy/services/mail"
-	"github.com/canopychat/canopy/services/store"
 	"github.com/canopychat/canopy/services/throttle"
 	"github.com/canopychat/canopy/streams"
-	"github.com/canopychat/canopy/streams/bus"
-	"github.com/canopychat/canopy/streams/publish"
 	"github.com/canopychat/canopy/streams/rpc"
 )
 
 // apiRole is the parts of the api role that others need: the demo, the handler, operators' figures.
 type apiRole struct {
-	store     store.Directory
+	*rules.Rules
 	passwords *auth.Passwords
 	signer    *auth.Signer
 	sessions  *auth.Sessions
 	verifier  *auth.Verifier
-	directory *directory.Service
 	accounts  *accounts.Service
-	publisher *publish.Publisher
-	reader    *history.Reader
-	ingest    *ingest.Ingest
 	rest      *api.API
 }
 
-// startAPI wires the api role: who somebody is, what the rules are, what REST and the questions of others say.
+// startAPI wires the api role: who somebody is, what REST and the questions of others say.
 func (a *App) startAPI(ctx context.Context) error {
-	a.api = &apiRole{store: a.directory}
-	for _, step := range []func(context.Context) error{a.startSessions, a.startDirectory, a.startREST, a.serveQuestions} {
+	a.api = &apiRole{Rules: a.rules}
+	for _, step := range []func(context.Context) error{a.startSessions, a.startAccounts, a.startREST, a.serveQuestions} {
 		if err := step(ctx); err != nil {
 			return err
 		}
@@ -54,7 +43,7 @@ func (a *App) startAPI(ctx context.Context) error {
 // startSessions wires who somebody is.
 func (a *App) startSessions(ctx context.Context) (err error) {
 	r := a.api
-	if r.signer, err = auth.OpenSigner(ctx, auth.SignerConfig{Keyring: r.store, Lifetime: a.cfg.Auth.TokenLife}); err != nil {
+	if r.signer, err = auth.OpenSigner(ctx, auth.SignerConfig{Keyring: r.Store, Lifetime: a.cfg.Auth.TokenLife}); err != nil {
 		return err
 	}
 	bucket, err := hubBucket(a.hubConn, streams.BucketRevocations)
@@ -64,7 +53,7 @@ func (a *App) startSessions(ctx context.Context) (err error) {
 	r.verifier = auth.NewVerifier(auth.VerifierConfig{Source: r.signer, Revocations: a.revocations})
 	r.passwords = auth.NewPasswords(0)
 	r.sessions = auth.New(auth.Config{
-		Accounts: r.store, SignIns: r.store, Tickets: r.store, Passwords: r.passwords, Signer: r.signer,
+		Accounts: r.Store, SignIns: r.Store, Tickets: r.Store, Passwords: r.passwords, Signer: r.signer,
 		Announcer: remote.Announcer{Bucket: bucket, Life: r.signer.RevocationLife()}, Revocations: a.revocations, Throttle: throttle.New(throttle.Config{}),
 		RefreshLife: a.cfg.Auth.SessionLife, Logger: a.log.With("component", "auth"),
 	})
@@ -72,34 +61,18 @@ func (a *App) startSessions(ctx context.Context) (err error) {
 	return nil
 }
 
-// startDirectory wires the rules, and what brings their changes into the log.
-func (a *App) startDirectory(context.Context) (err error) {
-	r, log := a.api, bus.NewLog(a.hubConn)
-	r.publisher = a.publisher("api publisher", a.hubConn)
-	relay := directory.NewRelay(directory.RelayConfig{
-		Outbox: r.store, Log: directory.Hub{Publisher: r.publisher, Reader: log}, Window: a.dedupWindow(), Logger: a.log.With("component", "relay"),
-	})
-	if r.directory, err = directory.New(directory.Config{
-		Store: r.store, Shards: streams.Shards, Among: streams.ShardsFor(a.cfg.Region, ctl.Placement(a.cfg)), Relay: relay, Read: a.messages,
-	}); err != nil {
-		return err
-	}
+// startAccounts wires who gets in and out.
+func (a *App) startAccounts(context.Context) error {
+	r := a.api
 	mailer, err := a.startMail()
 	if err != nil {
 		return err
 	}
-	if r.accounts, err = accounts.New(accounts.Config{
-		Store: r.store, Directory: r.directory, Hasher: r.passwords, Mailer: mailer, SignOuts: r.sessions, PublicURL: a.publicURL(),
+	r.accounts, err = accounts.New(accounts.Config{
+		Store: r.Store, Directory: r.Directory, Hasher: r.passwords, Mailer: mailer, SignOuts: r.sessions, PublicURL: a.publicURL(),
 		Logger: a.log.With("component", "accounts"),
-	}); err != nil {
-		return err
-	}
-	r.reader = history.New(history.Config{Store: a.messages, Log: log, Logger: a.log.With("component", "history")})
-	r.ingest = ingest.New(ingest.Config{
-		Publisher: r.publisher, Log: log, History: r.reader, Window: a.dedupWindow(), Logger: a.log.With("component", "ingest"),
 	})
-	a.life.Start("outbox relay", relay.Run, nil)
-	return nil
+	return err
 }
 
 // startMail sends mail when the settings say how; nil: it is not sent.
@@ -119,7 +92,7 @@ func (a *App) startMail() (accounts.Mailer, error) {
 }
 
 // startREST wires what people ask over HTTP.
-func (a *App) startREST(context.Context) error {
+func (a *App) startREST(ctx context.Context) error {
 	r := a.api
 	code, err := a.setupCode()
 	if err != nil {
@@ -133,12 +106,16 @@ func (a *App) startREST(context.Context) error {
 	if err != nil {
 		return err
 	}
+	waits, err := a.late.Notify(ctx)
+	if err != nil {
+		return err
+	}
 	cfg := api.Config{
 		SignIns: adapt.SignIns{Sessions: r.sessions, Metrics: a.metrics}, Sessions: r.sessions, Tokens: r.verifier,
-		Accounts: r.directory, Founding: r.accounts, Workspaces: r.directory,
-		Roles: adapt.Roles{Service: r.directory, Accounts: r.accounts}, Invites: r.accounts, Channels: r.directory, Joining: r.directory, Editing: r.directory,
-		People: r.directory, Directs: r.directory, Reads: r.directory, History: r.reader, Gateways: live,
-		Log: obs.NewSubmitter(r.ingest, a.metrics, a.tracer), SetupCode: code, Idempotency: r.store, Proxies: proxies,
+		Accounts: r.Directory, Founding: r.accounts, Workspaces: r.Directory,
+		Roles: adapt.Roles{Service: r.Directory, Accounts: r.accounts}, Invites: r.accounts, Channels: r.Directory, Joining: r.Directory, Editing: r.Directory,
+		People: r.Directory, Directs: r.Directory, History: r.Reader, Gateways: live,
+		Log: r.Submitter, SetupCode: code, Idempotency: r.Store, Proxies: proxies, Notify: waits,
 		Tracer: a.tracer, Request: a.metrics.Request, Refused: a.metrics.Refusals("rest"), Logger: a.log.With("component", "api"),
 	}
 	if !a.cfg.NoLimits {
@@ -154,9 +131,9 @@ func (a *App) startREST(context.Context) error {
 // serveQuestions answers what other processes and operators ask over NATS.
 func (a *App) serveQuestions(context.Context) error {
 	r := a.api
-	admin := accounts.NewAdmin(r.accounts, adapt.Tokens{Sessions: r.sessions, Users: r.store}, r.signer)
+	admin := accounts.NewAdmin(r.accounts, adapt.Tokens{Sessions: r.sessions, Users: r.Store}, r.signer)
 	a.serveRPC(rpc.Service{Name: streams.ServiceDirectory, Version: streams.DirectoryVersion, Methods: map[streams.Method]rpc.Handler{
-		streams.DirectorySession: rpc.Answer(r.directory.Session),
+		streams.DirectorySession: rpc.Answer(r.Directory.Session),
 		streams.DirectoryImport:  rpc.Answer(admin.Import),
 		streams.DirectoryTicket:  rpc.Answer(r.sessions.Redeem),
 		streams.DirectoryKeys: rpc.Answer(func(ctx context.Context, _ schema.KeysRequest) (schema.KeysReply, error) {
@@ -165,8 +142,11 @@ func (a *App) serveQuestions(context.Context) error {
 		}),
 	}})
 	a.serveRPC(rpc.Service{Name: streams.ServiceHistory, Version: streams.HistoryVersion, Methods: map[streams.Method]rpc.Handler{
-		streams.HistorySend:    rpc.Answer(r.reader.Send),
-		streams.HistoryMessage: rpc.Answer(r.reader.Message),
+		streams.HistorySend:    rpc.Answer(r.Reader.Send),
+		streams.HistoryMessage: rpc.Answer(r.Reader.Message),
+	}})
+	a.serveRPC(rpc.Service{Name: streams.ServiceCursors, Version: streams.CursorsVersion, Methods: map[streams.Method]rpc.Handler{
+		streams.CursorsRead: rpc.Answer(r.Cursors.Read), streams.CursorsDelivered: rpc.Answer(r.Cursors.Delivered),
 	}})
 	a.serveRPC(rpc.Service{Name: streams.ServiceAdmin, Version: streams.AdminVersion, Methods: map[streams.Method]rpc.Handler{
 		streams.AdminUsers: rpc.Answer(admin.Users), streams.AdminUser: rpc.Answer(admin.User),

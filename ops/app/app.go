@@ -12,6 +12,8 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/canopychat/canopy/edge/gateway"
+	"github.com/canopychat/canopy/ops/app/deliveries"
+	"github.com/canopychat/canopy/ops/app/rules"
 	"github.com/canopychat/canopy/ops/config"
 	"github.com/canopychat/canopy/ops/datadir"
 	"github.com/canopychat/canopy/ops/gate"
@@ -26,6 +28,7 @@ import (
 	"github.com/canopychat/canopy/services/store/sqlite"
 	"github.com/canopychat/canopy/streams/bus"
 	"github.com/canopychat/canopy/streams/natsd"
+	"github.com/canopychat/canopy/streams/publish"
 	"github.com/canopychat/canopy/streams/registry"
 )
 
@@ -39,10 +42,11 @@ const (
 	RoleEdge    Role = "edge"    // people's sockets
 	RoleAPI     Role = "api"     // REST, the directory, history
 	RolePersist Role = "persist" // the log into the Messages store
+	RoleDeliver Role = "deliver" // offline recipients, dead letters, what waits for its time
 )
 
 // AllRoles is what `canopy up` runs.
-var AllRoles = []Role{RoleHub, RoleLeaf, RoleEdge, RoleAPI, RolePersist}
+var AllRoles = []Role{RoleHub, RoleLeaf, RoleEdge, RoleAPI, RolePersist, RoleDeliver}
 
 // Running says how to reach what runs. URLs of NATS have credentials in them.
 type Running struct {
@@ -91,7 +95,11 @@ type App struct {
 	directory   store.Directory
 	hubConn     *bus.Conn // api, persist, provisioning
 	leafConn    *bus.Conn // edge
+	rules       *rules.Rules
+	publisher   *publish.Publisher // of what this process puts into the log beside its sockets
 	api         *apiRole
+	late        *deliveries.Shared
+	deliver     *deliveries.Role
 	gateway     *gateway.Gateway
 	edge        *edgeRole
 	consumers   *persist.Consumers
@@ -201,15 +209,17 @@ func (a *App) start(ctx context.Context) error {
 		{"admin", true, a.startAdmin},
 		{"hub", a.has(RoleHub), a.startHub},
 		{"leaf", a.has(RoleLeaf), a.startLeaf},
-		{"messages store", a.has(RoleAPI, RolePersist), a.openMessages},
-		{"directory store", a.has(RoleAPI), a.openDirectory},
-		{"hub connection", a.has(RoleHub, RoleAPI, RolePersist), a.dialHub},
-		{"streams", a.has(RoleHub, RoleAPI, RolePersist), a.provision},
+		{"messages store", a.has(RoleAPI, RolePersist, RoleDeliver), a.openMessages},
+		{"directory store", a.has(RoleAPI, RoleDeliver), a.openDirectory},
+		{"hub connection", a.has(RoleHub, RoleAPI, RolePersist, RoleDeliver), a.dialHub},
+		{"streams", a.has(RoleHub, RoleAPI, RolePersist, RoleDeliver), a.provision},
 		{"leaf connection", a.has(RoleEdge, RoleLeaf), a.dialLeaf},
 		{"revocations", a.has(RoleEdge, RoleAPI), a.startRevocations},
 		{"limits", a.has(RoleEdge, RoleAPI), a.limitSends},
 		{"persist", a.has(RolePersist), a.startPersist},
+		{"rules", a.has(RoleAPI, RoleDeliver), a.startRules},
 		{"api", a.has(RoleAPI), a.startAPI},
+		{"deliver", a.has(RoleDeliver), a.startDeliver},
 		{"edge", a.has(RoleEdge), a.startEdge},
 		{"first content", a.has(RoleAPI), a.makeFirst},
 		{"registry", true, a.startRegistry},

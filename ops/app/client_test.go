@@ -188,7 +188,7 @@ func (c *client) take(s *socket, f frame) bool {
 			c.t.Errorf("a client was told %s", f.raw)
 			return false
 		}
-	case "presence.update", "typing": // at any time, and of no place
+	case "presence.update", "typing", "cursor.stale": // at any time, and of no place
 	default:
 		c.t.Errorf("a client was sent %s", f.raw)
 	}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/canopychat/canopy/edge/fanout"
 	"github.com/canopychat/canopy/edge/gateway"
+	"github.com/canopychat/canopy/edge/interrupt"
 	"github.com/canopychat/canopy/edge/presence"
 	"github.com/canopychat/canopy/edge/session"
 	"github.com/canopychat/canopy/ops/gate"
@@ -31,7 +32,8 @@ type edgeRole struct {
 // startEdge wires the edge role. It knows no database: what it needs of one, it asks over NATS.
 func (a *App) startEdge(ctx context.Context) error {
 	log := bus.NewLog(a.leafConn)
-	feeds := fanout.New(a.leafConn, log, fanout.Config{
+	link := interrupt.Watch(a.leafConn)
+	feeds := fanout.New(link, log, fanout.Config{
 		RingEntries: a.cfg.Edge.RingEntries, RingBytes: int(a.cfg.Edge.RingBytes), Log: a.log.With("component", "fanout"),
 	})
 	others := remote.New(a.leafConn)
@@ -39,7 +41,7 @@ func (a *App) startEdge(ctx context.Context) error {
 		Tokens:      auth.NewVerifier(auth.VerifierConfig{Source: others, Revocations: a.revocations}),
 		Revocations: a.revocations, Roles: others,
 	}
-	publisher := a.publisher("edge publisher", a.leafConn)
+	publisher := a.startPublisher("edge publisher", a.leafConn)
 	into := ingest.New(ingest.Config{
 		Publisher: publisher, Log: log, History: others, Window: a.dedupWindow(), Logger: a.log.With("component", "ingest"),
 		Stamps: remote.Stamps{Feeds: feeds, Log: ingest.NewLogStamps(log)},
@@ -50,7 +52,7 @@ func (a *App) startEdge(ctx context.Context) error {
 	}
 	to := gateway.Neighbours{
 		Verifier: who, Directory: others, Feeds: feeds, Submitter: obs.NewSubmitter(into, a.metrics, a.tracer),
-		Presence: people, Tracer: a.tracer, Delivered: a.metrics.PublishDeliver,
+		Presence: people, Cursors: others, Tracer: a.tracer, Delivered: a.metrics.PublishDeliver,
 	}
 	cfg, err := a.gatewayConfig()
 	if err != nil {
@@ -64,6 +66,7 @@ func (a *App) startEdge(ctx context.Context) error {
 		return err
 	}
 	people.DeliverTo(gw)
+	link.OnOver(func() { gw.DeliverStale("") })
 	a.revocations.OnRevoked(gw.SignOut)
 	if a.has(RoleAPI) { // else it comes when it comes: until then sockets are refused as unavailable
 		if err := others.Answers(ctx); err != nil {

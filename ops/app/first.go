@@ -28,7 +28,7 @@ func (a *App) makeFirst(ctx context.Context) error {
 }
 
 func (a *App) makeDemo(ctx context.Context) error {
-	town := demo.Town{Folder: a.folder, Store: a.directory, Passwords: a.api.passwords, Directory: a.api.directory, Log: a.api.ingest}
+	town := demo.Town{Folder: a.folder, Store: a.directory, Passwords: a.api.passwords, Directory: a.rules.Directory, Log: a.rules.Submitter}
 	if err := town.Make(ctx); err != nil {
 		return err
 	}

@@ -265,7 +265,7 @@ func (p *pair) checkKill(t *testing.T) string {
 	awaits(t, "the east is not in GET /gateways", func() bool { return p.eastID() == "" && len(p.listed(p.west.run.Workspace.ID)) == 1 })
 	awaits(t, "the east is not in the registry", func() bool {
 		_, r := statusOf(t, p.west.cfg.Data)
-		return slices.Equal(rolesOf(r), []string{"api", "gateway", "hub", "leaf", "persist"})
+		return slices.Equal(rolesOf(r), []string{"api", "deliver", "gateway", "hub", "leaf", "persist"})
 	})
 	t.Logf("it is gone after %s", time.Since(began).Round(time.Second))
 	back := p.bob.open(cursor)

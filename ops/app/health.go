@@ -23,21 +23,22 @@ func (a *App) healthChecks() map[string]health.Check {
 			checks[name] = check
 		}
 	}
-	add("hub", a.hubConn != nil, func(context.Context) error { return unless(a.hubConn.Connected(), "the hub does not answer") })
-	add("leaf", a.leafConn != nil, func(context.Context) error { return unless(a.leafConn.Connected(), "the leaf does not answer") })
-	add("link", a.leaf != nil, func(context.Context) error { return unless(a.leaf.Linked(), "the leaf has no link to the hub") })
-	add("draining", a.gateway != nil, func(context.Context) error { return unless(!a.gateway.Draining(), "draining") })
+	add("hub", a.hubConn != nil, func(context.Context) error { return health.Unless(a.hubConn.Connected(), "the hub does not answer") })
+	add("leaf", a.leafConn != nil, func(context.Context) error { return health.Unless(a.leafConn.Connected(), "the leaf does not answer") })
+	add("link", a.leaf != nil, func(context.Context) error { return health.Unless(a.leaf.Linked(), "the leaf has no link to the hub") })
+	add("draining", a.gateway != nil, func(context.Context) error { return health.Unless(!a.gateway.Draining(), "draining") })
 	add("persist", a.consumers != nil, func(context.Context) error { return a.pulling() })
+	add("deliver", a.deliver != nil, func(context.Context) error { return a.deliver.Pulling() })
 	add("messages", a.messages != nil, func(ctx context.Context) error {
 		_, err := a.messages.Progress(ctx, 0)
-		return answers(err, "the message store")
+		return health.Answers(err, "the message store")
 	})
 	add("directory", a.directory != nil, func(ctx context.Context) error {
 		_, err := a.directory.Owed(ctx, "ready")
-		return answers(err, "the directory's store")
+		return health.Answers(err, "the directory's store")
 	})
-	add("log", a.has(RoleEdge, RoleAPI, RolePersist), health.Patient(func(ctx context.Context) error {
-		return answers(a.conn().Probe(ctx, a.id), "the log, which was asked to store a probe and to give it back,")
+	add("log", a.has(RoleEdge, RoleAPI, RolePersist, RoleDeliver), health.Patient(func(ctx context.Context) error {
+		return health.Answers(a.conn().Probe(ctx, a.id), "the log, which was asked to store a probe and to give it back,")
 	}, electionTime))
 	return checks
 }
@@ -45,21 +46,6 @@ func (a *App) healthChecks() map[string]health.Check {
 // electionTime is how long the log may be without a leader before nobody is to be sent here: the election of one takes 4 to
 // 9 s, and all processes would be unready at once, for a moment in which sends only wait.
 const electionTime = 15 * time.Second
-
-func unless(fine bool, problem string) error {
-	if fine {
-		return nil
-	}
-	return errors.New(problem)
-}
-
-// answers says which part failed, and not how: that may hold addresses.
-func answers(err error, part string) error {
-	if err == nil {
-		return nil
-	}
-	return fmt.Errorf("%s does not answer", part)
-}
 
 func (a *App) pulling() error {
 	for shard, state := range a.consumers.States() {

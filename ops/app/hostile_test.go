@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
 	"path/filepath"
 	"slices"
@@ -44,6 +45,7 @@ type besieged struct {
 	invite   struct{ ID, Code string } // of Acme
 	plans    string                    // a private channel of ada and bob
 	seq      uint64                    // of secretText in it
+	adas     map[string]string         // what waits for ada and reaches her, by what it is called in paths: its id
 	dead     map[string]string         // tokens that do not count, by why
 	secrets  []string
 }
@@ -80,6 +82,7 @@ func besiege(t *testing.T) *besieged {
 	b.ada.must(http.StatusNoContent, "POST", "/channels/"+b.plans+"/members", map[string]any{"user_ids": []string{b.bob.id}}, nil)
 	b.seq = b.ada.post(b.plans, map[string]any{"body": secretText}).Seq
 	b.ada.must(http.StatusCreated, "POST", b.ada.workspace("/invites"), map[string]any{}, &b.invite)
+	b.leaveTracks()
 	b.buryTokens()
 	b.secrets = append(b.secrets, secretText, "correct horse", "battery staple", b.run.Setup.Code)
 	for _, s := range append(in[:], b.session) {
@@ -89,6 +92,23 @@ func besiege(t *testing.T) *besieged {
 		b.secrets = append(b.secrets, token)
 	}
 	return b
+}
+
+// leaveTracks has ada reachable, and has something wait for her.
+func (b *besieged) leaveTracks() {
+	b.t.Helper()
+	b.adas = make(map[string]string)
+	var hook struct{ ID, Secret string }
+	b.ada.must(http.StatusCreated, "POST", b.ada.workspace("/webhooks"), map[string]any{"url": "https://192.0.2.1/hook"}, &hook) // nobody's (RFC 5737)
+	b.adas["webhook"] = hook.ID
+	b.secrets = append(b.secrets, hook.Secret)
+	var made struct{ ID string }
+	b.ada.must(http.StatusCreated, "POST", "/me/subscriptions", browser(b.t, "https://192.0.2.1/push"), &made)
+	b.adas["subscription"] = made.ID
+	b.ada.must(http.StatusCreated, "POST", b.ada.workspace("/reminders"), map[string]any{
+		"text": secretText, "at": time.Now().Add(time.Hour).UTC().Format(time.RFC3339), "channel_id": b.plans, "seq": b.seq,
+	}, &made)
+	b.adas["scheduled"] = made.ID
 }
 
 // buryTokens makes tokens that look right, and do not count.
@@ -178,12 +198,14 @@ func (b *besieged) checkLog() {
 func TestHostileRequests(t *testing.T) {
 	b := besiege(t)
 	before, _ := b.ada.history(b.plans)
+	here := map[string]string{
+		"workspace": b.run.Workspace.ID, "channel": b.plans, "user": b.bob.id, "session": b.session.SessionID,
+		"seq": fmt.Sprint(b.seq), "emoji": "tada", "invite": b.invite.ID, "code": b.invite.Code,
+	}
+	maps.Copy(here, b.adas)
 	resttest.Target{
 		URL: b.run.HTTP, Document: watched().rest, Member: b.ada.token, Outsider: b.eve.token, OutsiderID: b.eve.id, Guest: b.gus.token, Dead: b.dead,
-		Here: map[string]string{
-			"workspace": b.run.Workspace.ID, "channel": b.plans, "user": b.bob.id, "session": b.session.SessionID,
-			"seq": fmt.Sprint(b.seq), "emoji": "tada", "invite": b.invite.ID, "code": b.invite.Code,
-		},
+		Here:    here,
 		Secrets: slices.DeleteFunc(slices.Clone(b.secrets), func(s string) bool { return s == "" }),
 	}.Run(t)
 	after, _ := b.ada.history(b.plans)
@@ -332,6 +354,7 @@ func TestHostileFrames(t *testing.T) {
 			"reaction.add":    {"seq": b.seq, "emoji": "x"},
 			"reaction.remove": {"seq": b.seq, "emoji": "x"},
 			"typing.start":    {},
+			"cursor.read":     {"seq": b.seq},
 		} {
 			fields["type"], fields["channel_id"] = kind, channel
 			if code := who.refused(fields); code != "not_found" {
@@ -360,7 +383,9 @@ func TestHostileFrames(t *testing.T) {
 		{send(`"client_msg_id":"m1","body":"\ud83d"`), "invalid"}, {send(`"client_msg_id":"m1","body":"` + strings.Repeat("x", chat.MaxBody+1) + `"`), "too_large"},
 		{`{"type":"presence.set"}`, "invalid"}, {`{"type":"presence.set","status":"hidden"}`, "invalid"}, {`{"type":"presence.set","status":"online","text":"` + strings.Repeat("x", 2000) + `"}`, "invalid"},
 		{`{"type":"presence.query","user_ids":["*"]}`, "invalid"}, {`{"type":"presence.query","user_ids":"` + b.bob.id + `"}`, "invalid"},
-		{`{"type":"presence.query","user_ids":["` + strings.Repeat(b.bob.id+`","`, 2000) + `"]}`, "invalid"}, {`{"type":"cursor.read","channel_id":"` + mine + `","seq":1}`, "unsupported"},
+		{`{"type":"presence.query","user_ids":["` + strings.Repeat(b.bob.id+`","`, 2000) + `"]}`, "invalid"}, {`{"type":"cursor.read","channel_id":"` + mine + `"}`, "invalid"},
+		{`{"type":"cursor.read","channel_id":"` + mine + `","seq":-1}`, "invalid"}, {`{"type":"cursor.read","seq":1}`, "not_found"}, {`{"type":"cursor.delivered"}`, "invalid"},
+		{`{"type":"cursor.delivered","seq":0}`, "invalid"}, {`{"type":"cursor.delivered","seq":281474976710656}`, "invalid"}, {`{"type":"cursor.stale"}`, "invalid"},
 	} {
 		if code := ada.answered(tt.text); code != tt.code {
 			t.Errorf("%.120s is answered %q, want %q", tt.text, code, tt.code)

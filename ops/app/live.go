@@ -1,8 +1,8 @@
 package app
 
 import (
+	"cmp"
 	"context"
-	"net/url"
 
 	"github.com/canopychat/canopy/ops/httpd"
 	schema "github.com/canopychat/canopy/schemas/rpc"
@@ -15,7 +15,7 @@ import (
 // liveRoles is what each role is called in the registry, and among NATS's services.
 var liveRoles = map[Role]streams.Service{
 	RoleHub: streams.ServiceHub, RoleLeaf: streams.ServiceLeaf, RoleEdge: streams.ServiceGateway,
-	RoleAPI: streams.ServiceAPI, RolePersist: streams.ServicePersist,
+	RoleAPI: streams.ServiceAPI, RolePersist: streams.ServicePersist, RoleDeliver: streams.ServiceDeliver,
 }
 
 // startRegistry says in the registry and among NATS's services which roles live here.
@@ -67,21 +67,7 @@ func (a *App) changed() {
 
 // socketURL is where people open sockets of this process.
 func (a *App) socketURL() string {
-	base := a.cfg.Edge.PublicURL
-	if base == "" {
-		base = httpd.Reachable(a.running.HTTP)
-	}
-	u, err := url.Parse(base)
-	if err != nil {
-		return ""
-	}
-	switch u.Scheme {
-	case "http":
-		u.Scheme = "ws"
-	case "https":
-		u.Scheme = "wss"
-	}
-	return u.JoinPath("socket").String()
+	return httpd.SocketURL(cmp.Or(a.cfg.Edge.PublicURL, httpd.Reachable(a.running.HTTP)))
 }
 
 // publicURL is where people reach REST: what links lead to.

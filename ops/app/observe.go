@@ -42,7 +42,9 @@ func (a *App) sources() obs.Sources {
 		InFlight:  a.inFlight,
 	}
 	if a.gateway != nil {
-		s.Gateway, s.Feeds, s.FanDrops = a.gatewayFigures, a.feedFigures, a.leafConn.FanDrops
+		s.Gateway = func() obs.Gateway { return figures.Gateway(a.gateway) }
+		s.Feeds = func() obs.Feeds { return obs.Feeds(a.edge.feeds.Counts()) }
+		s.FanDrops = a.leafConn.FanDrops
 	}
 	if a.consumers != nil {
 		s.Persist = func(ctx context.Context) ([]obs.PersistShard, error) {
@@ -52,6 +54,9 @@ func (a *App) sources() obs.Sources {
 	}
 	if a.directory != nil {
 		s.Outbox = a.owed
+	}
+	if a.deliver != nil {
+		s.Delivers = a.deliver.Figures
 	}
 	return s
 }
@@ -71,8 +76,8 @@ func (a *App) drops() map[string]uint64 {
 // inFlight is what is on its way to the log, by who sends it.
 func (a *App) inFlight() map[string]int {
 	all := make(map[string]int)
-	if a.api != nil {
-		all["api"] = a.api.publisher.InFlight()
+	if a.publisher != nil {
+		all["api"] = a.publisher.InFlight()
 	}
 	if a.edge != nil {
 		all["edge"] = a.edge.publisher.InFlight()
@@ -97,13 +102,3 @@ func (a *App) owed(ctx context.Context) (int, error) {
 	rows, err := a.directory.Unpublished(ctx, maxOwed)
 	return len(rows), err
 }
-
-func (a *App) gatewayFigures() obs.Gateway {
-	g := a.gateway.Counters()
-	return obs.Gateway{
-		Sessions: a.gateway.Sockets(), Behind: int(g.BehindNow.Load()), Opened: g.Opened.Load(), Closed: g.Closed(), Refused: g.Refused.All(),
-		Delivered: g.Delivered.Load(), FellBack: g.Behind.Load(), Pages: g.Pages.Load(), Resyncs: g.Resyncs.Load(), Sends: g.SendsTaken.Load(),
-	}
-}
-
-func (a *App) feedFigures() obs.Feeds { return obs.Feeds(a.edge.feeds.Counts()) }

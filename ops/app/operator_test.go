@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
@@ -279,7 +280,7 @@ func checkDashboards(t *testing.T, f figures) {
 }
 
 // checks are those of a whole deployment.
-var checks = []string{"directory", "draining", "hub", "leaf", "link", "log", "messages", "persist"}
+var checks = []string{"deliver", "directory", "draining", "hub", "leaf", "link", "log", "messages", "persist"}
 
 func checkHealth(t *testing.T, d *deployment) {
 	for _, path := range []string{"/livez", "/readyz", "/healthz"} {
@@ -367,7 +368,7 @@ func pinged(t *testing.T, nc *nats.Conn) (names []string) {
 	return names
 }
 
-var services = []string{"admin", "api", "directory", "gateway", "history", "hub", "leaf", "persist"}
+var services = []string{"admin", "api", "cursors", "deadletter", "deliver", "directory", "gateway", "history", "hub", "leaf", "ledger", "persist"}
 
 func checkServices(t *testing.T, d *deployment) {
 	nc := d.hub()
@@ -384,12 +385,12 @@ func checkServices(t *testing.T, d *deployment) {
 	endpoints := map[string]int{}
 	for _, i := range asked[micro.Info](t, nc, "INFO") {
 		endpoints[i.Name] = len(i.Endpoints)
-		role := i.Name != "admin" && i.Name != "directory" && i.Name != "history"
+		role := !slices.Contains([]string{"admin", "cursors", "deadletter", "directory", "history", "ledger"}, i.Name)
 		if role && (i.Metadata["region"] != "local" || len(i.Metadata["id"]) < 20) {
 			t.Errorf("%s says %v", i.Name, i.Metadata)
 		}
 	}
-	if len(endpoints) != len(services) || endpoints["directory"] != 4 || endpoints["history"] != 2 || endpoints["admin"] != 8 || endpoints["gateway"] != 0 {
+	if len(endpoints) != len(services) || endpoints["directory"] != 4 || endpoints["history"] != 2 || endpoints["admin"] != 8 || endpoints["cursors"] != 2 || endpoints["deadletter"] != 1 || endpoints["ledger"] != 1 || endpoints["gateway"] != 0 {
 		t.Errorf("INFO finds %v", endpoints)
 	}
 	requests := map[string]int{}
@@ -430,7 +431,7 @@ func checkStatus(t *testing.T, d *deployment) {
 		code, r = statusOf(t, d.cfg.Data)
 		return code == 0
 	})
-	if got := rolesOf(r); !slices.Equal(got, []string{"api", "gateway", "hub", "leaf", "persist"}) || len(r.Problems) > 0 {
+	if got := rolesOf(r); !slices.Equal(got, []string{"api", "deliver", "gateway", "hub", "leaf", "persist"}) || len(r.Problems) > 0 {
 		t.Errorf("status has the processes %v and the problems %v", got, r.Problems)
 	}
 	for _, p := range r.Processes {
@@ -442,17 +443,19 @@ func checkStatus(t *testing.T, d *deployment) {
 	for _, s := range r.Streams {
 		streams = append(streams, s.Name)
 	}
-	want := []string{"ADVISORIES", "CHAT_0", "CHAT_1", "CHAT_2", "CHAT_3", "KV_registry", "KV_revocations", "PROBE"}
+	want := []string{"ADVISORIES", "CHAT_0", "CHAT_1", "CHAT_2", "CHAT_3", "DELIVERY", "DLQ", "KV_deadletters", "KV_registry", "KV_revocations", "PROBE", "SCHED"}
 	if slices.Sort(streams); !slices.Equal(streams, want) {
 		t.Errorf("status has the streams %v", streams)
 	}
-	if len(r.Consumers) != 4 {
-		t.Errorf("status has the consumers %+v", r.Consumers)
-	}
+	consumers := map[string]int{}
 	for _, c := range r.Consumers {
-		if c.Name != "persist" || c.Lag != 0 {
+		consumers[c.Name]++
+		if c.Lag != 0 && c.Name != "deliver" || c.Pending != 0 { // the router holds what is new for a while
 			t.Errorf("%+v", c)
 		}
+	}
+	if !maps.Equal(consumers, map[string]int{"persist": 4, "deliver": 4, "push": 1, "due": 1, "deadletter": 1}) {
+		t.Errorf("status has the consumers %+v", r.Consumers)
 	}
 	var screen, problems bytes.Buffer
 	if code := cli.Main([]string{"status", "--data", d.cfg.Data}, cli.System{Stdout: &screen, Stderr: &problems}); code != 0 || !strings.Contains(screen.String(), "nothing to look at") {

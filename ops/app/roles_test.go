@@ -6,11 +6,12 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 )
 
-// apart is the five roles as processes of their own, from one config file.
+// apart is the six roles as processes of their own, from one config file.
 type apart struct {
 	t     *testing.T
 	conf  string
@@ -19,11 +20,11 @@ type apart struct {
 	edge  *deployment // sockets
 }
 
-var roleNames = []string{"hub", "leaf", "edge", "api", "persist"}
+var roleNames = []string{"hub", "leaf", "edge", "api", "persist", "deliver"}
 
 // takeApart starts a demo in one process and stops it, so that there are people; then it writes the config file that
-// the five roles share.
-func takeApart(t *testing.T) *apart {
+// the six roles share, with more in it when that is given.
+func takeApart(t *testing.T, more ...string) *apart {
 	t.Helper()
 	first := up(t, testConfig(t))
 	first.stop()
@@ -35,7 +36,8 @@ log_level: error
 hub { listen: %q, leaf_listen: %q, monitor: %q }
 leaf { listen: %q }
 edge { listen: %q, drain_spread: "100ms" }
-`, first.cfg.Data, api, hub, leafNodes, monitor, leaf, edge)
+%s
+`, first.cfg.Data, api, hub, leafNodes, monitor, leaf, edge, strings.Join(more, "\n"))
 	conf := filepath.Join(t.TempDir(), "canopy.conf")
 	if err := os.WriteFile(conf, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
@@ -120,11 +122,11 @@ func (a *apart) checkTalk(alice, bob *user, general, what string, cursor *uint64
 	}
 }
 
-// The five roles are processes of their own, from one config file. They start in any order, and any of them may be
+// The six roles are processes of their own, from one config file. They start in any order, and any of them may be
 // killed and started again.
 func TestRolesApart(t *testing.T) {
 	a := takeApart(t)
-	a.start("persist", "edge", "api", "leaf", "hub")
+	a.start("deliver", "persist", "edge", "api", "leaf", "hub")
 	a.serve(roleNames...)
 	alice, bob := a.api.signIn("alice"), a.api.signIn("bob")
 	general := alice.channel("general")
@@ -139,7 +141,7 @@ func TestRolesApart(t *testing.T) {
 	if testing.Short() {
 		return
 	}
-	for _, order := range [][]string{{"edge", "api", "persist", "leaf", "hub"}, {"persist", "leaf", "api", "hub", "edge"}} {
+	for _, order := range [][]string{{"edge", "api", "persist", "leaf", "hub", "deliver"}, {"persist", "deliver", "leaf", "api", "hub", "edge"}} {
 		for _, role := range roleNames {
 			a.roles[role].kill()
 		}
@@ -147,9 +149,53 @@ func TestRolesApart(t *testing.T) {
 		a.checkTalk(alice, bob, general, fmt.Sprint("the kill of all, then ", order), &cursor)
 		a.serve(roleNames...)
 	}
-	for _, role := range []string{"api", "edge", "persist", "leaf", "hub"} {
+	for _, role := range []string{"api", "edge", "deliver", "persist", "leaf", "hub"} {
 		if code := a.roles[role].stop(); code != 0 {
 			t.Errorf("%s ended with %d: %s", role, code, a.roles[role].errors)
 		}
+	}
+}
+
+// The role deliver may be there before what it needs, and may be killed: who was not there is told when it is back, once.
+func TestDeliverAlone(t *testing.T) {
+	a := takeApart(t, `deliver { grace: "100ms", first_retry: "100ms", allow_private: ["127.0.0.0/8"] }`)
+	admin := freePort(t)
+	deliver := func() *process { return canopy(t, "deliver", "--config", a.conf, "--set", "admin="+admin) }
+	ready := func(what, line string, status int) {
+		t.Helper()
+		awaits(t, what, func() bool {
+			got, text := get(t, "http://"+admin, "/readyz?verbose")
+			return got == status && strings.Contains(text, line+"\n")
+		})
+	}
+	a.roles["deliver"] = deliver()
+	ready("it lives without the others", "[-]start failed: starting", http.StatusServiceUnavailable)
+	a.start("persist", "api", "hub")
+	a.serve("deliver", "persist", "api", "hub")
+	ready("it is ready", "[+]deliver ok", http.StatusOK)
+	alice, bob := a.api.signIn("alice"), a.api.signIn("bob")
+	general := alice.channel("general")
+	address, asked := outside(t)
+	alice.must(http.StatusCreated, "POST", alice.workspace("/webhooks"), map[string]any{"url": address + "/hook"}, nil)
+	told := func(what string, seq uint64) {
+		t.Helper()
+		if k := asked.next(t); k.told.Seq != seq || k.told.UserID != bob.id {
+			t.Errorf("%s: the webhook is told %+v, want %d for %s", what, k.told, seq, bob.id)
+		}
+	}
+	say := func(body string) uint64 { return alice.post(general, map[string]any{"body": "@bob " + body}).Seq }
+	told("at first", say("one"))
+	a.roles["deliver"].kill()
+	two := say("two")
+	a.roles["deliver"] = deliver().serves()
+	told("after a kill", two)
+	told("and on", say("three"))
+	for _, role := range []string{"deliver", "api", "persist", "hub"} {
+		if code := a.roles[role].stop(); code != 0 || strings.Contains(a.roles[role].errors.String(), "ERROR") {
+			t.Errorf("%s ended with %d: %s", role, code, a.roles[role].errors)
+		}
+	}
+	if len(asked) > 0 {
+		t.Errorf("the webhook is told once more: %+v", (<-asked).told)
 	}
 }

@@ -55,7 +55,7 @@ func TestAHubThatStandsStill(t *testing.T) {
 	}
 	a := takeApart(t)
 	admin := freePort(t)
-	a.start("hub", "leaf", "api", "persist")
+	a.start("hub", "leaf", "api", "persist", "deliver")
 	a.roles["edge"] = canopy(t, "edge", "--config", a.conf, "--set", "admin="+admin)
 	a.edge.run.Admin = "http://" + admin
 	a.serve(roleNames...)

@@ -79,7 +79,7 @@ func expect(t *testing.T, found map[string]check.Finding, name string, level che
 
 func TestADeploymentThatIsFine(t *testing.T) {
 	d := start(t)
-	for _, role := range []string{"api", "gateway", "persist"} {
+	for _, role := range []string{"api", "deliver", "gateway", "persist"} {
 		d.process(role, rpc.Process{Healthy: true, Version: "v1"})
 	}
 	d.Version = "v1"
@@ -92,7 +92,7 @@ func TestADeploymentThatIsFine(t *testing.T) {
 		t.Errorf("not fine: %+v", found)
 	}
 	for name, says := range map[string]string{
-		"hub": "domain hub", "streams": "as their files", "log": "given back", "clock": "agree", "messages schema": "at 2", "processes": "3, all ready",
+		"hub": "domain hub", "streams": "as their files", "log": "given back", "clock": "agree", "messages schema": "at 2", "processes": "4, all ready",
 	} {
 		expect(t, found, name, check.OK, says)
 	}
@@ -126,7 +126,7 @@ func TestWhatIsNotReadyIsSaid(t *testing.T) {
 	expect(t, found, "streams", check.Fail, "1 differ")
 	expect(t, found, "messages schema", check.Fail, "newer Canopy")
 	expect(t, found, "directory schema", check.Fail, "connection refused")
-	expect(t, found, "processes", check.Fail, "gateway, persist")
+	expect(t, found, "processes", check.Fail, "deliver, gateway, persist")
 }
 
 // Who runs an edge with everybody's login is told.

@@ -31,7 +31,7 @@ func (d Deployment) processes(ctx context.Context) (Level, string) {
 			ill = append(ill, strings.TrimSpace(fmt.Sprintf("%s %s %s", p.Role, p.ID, p.Detail)))
 		}
 	}
-	for _, role := range []string{string(streams.ServiceAPI), string(streams.ServiceGateway), string(streams.ServicePersist)} {
+	for _, role := range []string{string(streams.ServiceAPI), string(streams.ServiceDeliver), string(streams.ServiceGateway), string(streams.ServicePersist)} {
 		if alive[role] == 0 {
 			missing = append(missing, role)
 		}

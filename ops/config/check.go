@@ -31,6 +31,7 @@ var checks = map[string]func(string) error{
 	"rate":       func(s string) error { _, err := ParseRate(s); return err },
 	"mail-tls":   among("starttls", "tls", "none"),
 	"cidr":       checkRange,
+	"contact":    checkContact,
 	"socket-url": checkSocketURL,
 	"origin":     checkOrigin,
 }
@@ -68,6 +69,16 @@ func urls(want string, schemes ...string) func(string) error {
 		}
 		return nil
 	}
+}
+
+func checkContact(s string) error {
+	if address, ok := strings.CutPrefix(s, "mailto:"); ok && strings.Contains(address, "@") {
+		return nil
+	}
+	if isURL(s, "https") {
+		return nil
+	}
+	return errors.New("it wants mailto:name@host, or an https URL")
 }
 
 func checkKeyspace(s string) error {

@@ -31,6 +31,7 @@ type Config struct {
 	Auth      Auth      `conf:"auth"`
 	Limits    Limits    `conf:"limits"`
 	Mail      Mail      `conf:"mail"`
+	Deliver   Deliver   `conf:"deliver"`
 }
 
 // Hub is the NATS server that holds the streams, and how others reach it.
@@ -127,6 +128,17 @@ type Mail struct {
 	TLS      string `conf:"tls" is:"mail-tls"` // starttls, tls or none
 }
 
+// Deliver is how people are reached who were not there when a message came.
+type Deliver struct {
+	Grace        time.Duration `conf:"grace"`                   // how long after a message those who are online have time to confirm it
+	Attempts     int           `conf:"attempts" is:"count"`     // to reach somebody for a message; then it is a dead letter
+	FirstRetry   time.Duration `conf:"first_retry"`             // the longest pause after the first attempt; each further one is four times as long
+	MaxRetry     time.Duration `conf:"max_retry"`               // up to this
+	MaxAge       time.Duration `conf:"max_age"`                 // of a message; an older one is no longer tried
+	Contact      string        `conf:"contact" is:"contact"`    // whom push services write to about us: mailto:ops@example.org, or an https URL (RFC 8292)
+	AllowPrivate []string      `conf:"allow_private" is:"cidr"` // private networks that webhooks and push services may lie in, such as 10.1.0.0/16; none by default
+}
+
 // Layout says which processes the roles run in. The ports of NATS depend on it.
 type Layout uint8
 
@@ -157,7 +169,7 @@ func (c Config) WithDefaults(l Layout) Config {
 	or(&c.Hub.Listen, anyPort)
 	or(&c.Hub.LeafListen, anyPort)
 	or(&c.Hub.Monitor, anyPort) // /metrics reads it
-	or(&c.Hub.MaxStore, 6<<30)  // four CHAT streams of 1 GiB, and room
+	or(&c.Hub.MaxStore, 8<<30)  // four CHAT streams of 1 GiB, jobs and dead letters, and room
 	or(&c.Leaf.Listen, anyPort)
 	or(&c.Leaf.Monitor, anyPort)
 
@@ -190,6 +202,12 @@ func (c Config) WithDefaults(l Layout) Config {
 	or(&c.Auth.SessionLife, 30*24*time.Hour)
 	c.Limits.defaults()
 	or(&c.Mail.TLS, "starttls")
+	or(&c.Deliver.Grace, 10*time.Second)
+	or(&c.Deliver.Attempts, 10)
+	or(&c.Deliver.FirstRetry, 30*time.Second)
+	or(&c.Deliver.MaxRetry, 6*time.Hour)
+	or(&c.Deliver.MaxAge, 7*24*time.Hour)
+	or(&c.Deliver.Contact, "mailto:canopy@localhost.invalid")
 	return c
 }
 

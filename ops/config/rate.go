@@ -41,11 +41,20 @@ func ParseRate(text string) (Rate, error) {
 
 // Proxies are the address ranges of TrustedProxies. The error is a *Problem.
 func (c Config) Proxies() ([]netip.Prefix, error) {
+	return prefixes("trusted_proxies", c.TrustedProxies)
+}
+
+// PrivateTargets are the networks of Deliver.AllowPrivate. The error is a *Problem.
+func (c Config) PrivateTargets() ([]netip.Prefix, error) {
+	return prefixes("deliver.allow_private", c.Deliver.AllowPrivate)
+}
+
+func prefixes(setting string, texts []string) ([]netip.Prefix, error) {
 	var all []netip.Prefix
-	for _, text := range c.TrustedProxies {
+	for _, text := range texts {
 		p, err := netip.ParsePrefix(text)
 		if err != nil {
-			return nil, Problemf("trusted_proxies: %w", err)
+			return nil, Problemf("%s: %w", setting, err)
 		}
 		all = append(all, p)
 	}

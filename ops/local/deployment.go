@@ -28,6 +28,7 @@ type Deployment struct {
 	Gateways   map[string][]*Process // by region
 	APIs       []*Process            // one; one for each region, with shared stores
 	Persisters []*Process            // as APIs
+	Deliverers []*Process            // as APIs
 	Links      map[string]Link       // by region; empty without LinkThroughProxy
 
 	o      Options
@@ -68,6 +69,7 @@ func (d *Deployment) start(ctx context.Context) (err error) {
 		return err
 	}
 	d.Hubs, d.APIs, d.Persisters = d.plan.of("hub", ""), d.plan.of("api", ""), d.plan.of("persist", "")
+	d.Deliverers = d.plan.of("deliver", "")
 	for i, leaf := range d.plan.of("leaf", "") {
 		region := d.Regions[i]
 		d.Leaves[region], d.Gateways[region] = leaf, d.plan.of("edge", region)
@@ -192,7 +194,7 @@ func (d *Deployment) Close() error {
 			errs = append(errs, fmt.Errorf("%w\n%s", err, p.Tail()))
 		}
 	}
-	for _, role := range []string{"edge", "persist", "api", "leaf", "hub"} {
+	for _, role := range []string{"edge", "deliver", "persist", "api", "leaf", "hub"} {
 		if d.plan != nil {
 			errs = append(errs, stopAll(d.plan.of(role, "")))
 		}

@@ -98,10 +98,12 @@ func (p *plan) fill() {
 		for _, region := range p.o.Regions {
 			p.service("api", region, region)
 			p.service("persist", region, region)
+			p.service("deliver", region, region)
 		}
 	} else {
 		p.service("api", "", "services")
 		p.service("persist", "", "services")
+		p.service("deliver", "", "services")
 	}
 	for _, leaf := range p.of("leaf", "") {
 		for n := range p.o.Gateways {
@@ -221,7 +223,7 @@ func (p *plan) streams() string {
 	return fmt.Sprintf("streams { replicas: %d, max_bytes: %d }", hubNodes, streamBytes)
 }
 
-// service plans an api or a persister, near the hub.
+// service plans an api, a persister or a deliverer, near the hub.
 func (p *plan) service(role, region, data string) {
 	process := &Process{Name: role, Role: role, Region: region}
 	lines := []string{setting("hub.url", p.hubURL(userServices, p.passwords.services)), p.streams()}

@@ -27,7 +27,7 @@ const (
 type Process struct {
 	// Immutable after Start.
 	Name     string // gateway-eu-1; of a hub or leaf node also the server's name in NATS
-	Role     string // as in the command line: hub, leaf, edge, api, persist
+	Role     string // as in the command line: hub, leaf, edge, api, persist, deliver
 	Region   string // empty: of all regions
 	Address  string // host:port that it serves: of NATS, REST or sockets; empty: none
 	AdminURL string // /readyz, /metrics, /debug/pprof

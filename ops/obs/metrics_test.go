@@ -42,6 +42,14 @@ func everything() obs.Sources {
 				Healed: 58, Healing: map[int]uint64{3: 59}, Lost: map[int]uint64{3: 60},
 			}
 		},
+		Delivers: func() obs.Delivering {
+			return obs.Delivering{
+				Messages: 61, Owed: map[string]uint64{"direct": 62}, Passed: map[string]uint64{"covered": 63}, Decisions: map[string]uint64{"retried": 64},
+				Attempts: map[obs.TargetEnd]uint64{{Target: "push", Outcome: "taken"}: 65}, Open: 66, Scheduled: map[string]uint64{"sent": 67},
+				Held: map[string]uint64{"router": 68}, Dead: map[obs.LetterFrom]uint64{{Consumer: "persist", Found: "note"}: 69},
+				Retries: map[string]uint64{"done": 70}, Checks: map[string]uint64{"passes": 71},
+			}
+		},
 	}
 }
 
@@ -81,6 +89,17 @@ func TestComponentsAreReadAtTheScrape(t *testing.T) {
 		{0, "canopy_persist_pulling", []string{"shard", "1"}},
 		{0, "canopy_persist_held_seconds", []string{"shard", "0"}},
 		{53, "canopy_persist_held_seconds", []string{"shard", "1"}},
+		{61, "canopy_deliver_messages_total", nil},
+		{62, "canopy_deliver_owed_total", []string{"why", "direct"}},
+		{63, "canopy_deliver_passed_total", []string{"why", "covered"}},
+		{64, "canopy_deliver_jobs_total", []string{"became", "retried"}},
+		{65, "canopy_deliver_attempts_total", []string{"target", "push", "outcome", "taken"}},
+		{66, "canopy_deliver_breakers_open", nil},
+		{67, "canopy_scheduled_total", []string{"became", "sent"}},
+		{68, "canopy_deliver_held_total", []string{"part", "router"}},
+		{69, "canopy_deadletters_total", []string{"consumer", "persist", "found", "note"}},
+		{70, "canopy_deadletter_retries_total", []string{"outcome", "done"}},
+		{71, "canopy_deadletter_checks_total", []string{"what", "passes"}},
 		{54, "canopy_persist_batches_total", nil},
 		{55, "canopy_persist_events_total", nil},
 		{56, "canopy_persist_outcomes_total", []string{"outcome", "parked"}},
@@ -201,7 +220,7 @@ func TestOurNames(t *testing.T) {
 	pushOne(m)
 	shape := regexp.MustCompile(`^canopy_[a-z]+(_[a-z]+)*$`)
 	gauges := []string{"canopy_sessions", "canopy_sessions_behind", "canopy_publishes_in_flight", "canopy_outbox_owed",
-		"canopy_persist_lag_events", "canopy_persist_pulling", "canopy_persist_last_seq", "canopy_persist_healing_events", "canopy_ready"}
+		"canopy_deliver_breakers_open", "canopy_persist_lag_events", "canopy_persist_pulling", "canopy_persist_last_seq", "canopy_persist_healing_events", "canopy_ready"}
 	own := 0
 	for name := range scrape(t, m) {
 		if !strings.HasPrefix(name, "canopy_") {

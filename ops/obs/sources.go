@@ -19,6 +19,7 @@ type Sources struct {
 	Outbox    func(context.Context) (int, error)            // changes that the Directory owes the log
 	Persist   func(context.Context) ([]PersistShard, error) // the persister of each shard
 	Persisted func() Persisted                              // what it did
+	Delivers  func() Delivering                             // what the role deliver did
 	Readiness func(context.Context) map[string]error        // the checks of /readyz by name; nil: passed
 	NATS      func() []Server                               // the NATS servers of this process
 }
@@ -141,6 +142,9 @@ func (o own) Collect(ch chan<- prometheus.Metric) {
 	}
 	if s.Persisted != nil {
 		out.persisted(s.Persisted())
+	}
+	if s.Delivers != nil {
+		out.delivering(s.Delivers())
 	}
 	if s.InFlight != nil {
 		for publisher, n := range s.InFlight() {

@@ -151,7 +151,9 @@ func (w *town) age(channel chat.ChannelID, messages int) chat.Seq {
 		last = ack.Seq
 	}
 	w.log.drained()
-	w.log.forget(w.log.shard(w.workspace), last)
+	shard := w.log.shard(w.workspace)
+	w.log.routed(shard, last)
+	w.log.forget(shard, last)
 	return last
 }
 

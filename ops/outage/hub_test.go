@@ -67,6 +67,19 @@ func (l *hubLog) drained() {
 	})
 }
 
+// routed waits until the router has let go of the events of a shard up to seq: what it holds when the log forgets it is a dead letter.
+func (l *hubLog) routed(shard streams.Shard, seq chat.Seq) {
+	l.t.Helper()
+	until(l.t, "the router has done the events that the log is to forget", func() (bool, string) {
+		c, err := l.js.Consumer(l.t.Context(), streams.ChatStream(shard), streams.ConsumerDeliver)
+		if err != nil {
+			return false, err.Error()
+		}
+		done := c.CachedInfo().AckFloor.Stream
+		return done >= uint64(seq), fmt.Sprintf("it has done those up to %d of %d", done, seq)
+	})
+}
+
 // deliveries is how many times an event was handed to the persister, by shard, once no pull is out that could change
 // it while the persister holds what it has.
 func (l *hubLog) deliveries() []uint64 {
@@ -100,8 +113,11 @@ func (l *hubLog) checkNothingCameTwice(when string) {
 	if err != nil {
 		l.t.Fatal(err)
 	}
-	if n := s.CachedInfo().State.Msgs; n != 0 {
-		l.t.Errorf("%s: %d advisories of events that were given up or parked", when, n)
+	if state := s.CachedInfo().State; state.Msgs != 0 {
+		l.t.Errorf("%s: %d advisories of events that were given up or parked", when, state.Msgs)
+		if m, err := s.GetMsg(l.t.Context(), state.LastSeq); err == nil {
+			l.t.Logf("the last one is %s %s", m.Subject, m.Data)
+		}
 	}
 }
 

@@ -31,6 +31,17 @@ func (r Roles) Session(ctx context.Context, req schema.SessionRequest) (schema.S
 	return rpc.Call[schema.SessionReply](ctx, r.conn.NATS(), method(streams.ServiceDirectory, streams.DirectorySession), req)
 }
 
+// Read implements gateway.Cursors, as does Delivered.
+func (r Roles) Read(ctx context.Context, req schema.ReadRequest) (schema.ReadReply, error) {
+	return rpc.Call[schema.ReadReply](ctx, r.conn.NATS(), method(streams.ServiceCursors, streams.CursorsRead), req)
+}
+
+// Delivered keeps up to where devices have got everything.
+func (r Roles) Delivered(ctx context.Context, req schema.DeliveredRequest) error {
+	_, err := rpc.Call[schema.DeliveredReply](ctx, r.conn.NATS(), method(streams.ServiceCursors, streams.CursorsDelivered), req)
+	return err
+}
+
 // Keys implements auth.KeySource.
 func (r Roles) Keys(ctx context.Context) ([]schema.VerifyKey, error) {
 	reply, err := rpc.Call[schema.KeysReply](ctx, r.conn.NATS(), method(streams.ServiceDirectory, streams.DirectoryKeys), schema.KeysRequest{})

@@ -109,13 +109,13 @@ func TestCollect(t *testing.T) {
 	for _, of := range r.Consumers {
 		lag += of.Lag
 	}
-	if lag != 1 || len(r.Consumers) != streams.Shards {
+	if lag != 2 || len(r.Consumers) != 2*streams.Shards+3 { // who persists and who delivers; push, due and deadletter
 		t.Errorf("one event is not done yet, and the consumers say %+v", r.Consumers)
 	}
 	if len(r.Processes) != 2 || r.Processes[0].ID != "g1" || r.Processes[0].Sockets != 7 || r.Processes[1].Role != "persist" {
 		t.Errorf("processes %+v", r.Processes)
 	}
-	want := []string{"no process with the role api", "persist p1: not ready. the store is away"}
+	want := []string{"no process with the role api", "no process with the role deliver", "persist p1: not ready. the store is away"}
 	if !slices.Equal(r.Problems, want) {
 		t.Errorf("problems %q, want %q", r.Problems, want)
 	}

@@ -1,4 +1,4 @@
-// Package figures reads what a persister counts, as ops/obs shows it.
+// Package figures reads what parts count, as ops/obs shows it.
 package figures
 
 import (
@@ -8,12 +8,22 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/canopychat/canopy/edge/gateway"
 	"github.com/canopychat/canopy/ops/obs"
 	"github.com/canopychat/canopy/services/persist"
 	"github.com/canopychat/canopy/streams"
 	"github.com/canopychat/canopy/streams/consume"
 	"github.com/canopychat/canopy/streams/provision"
 )
+
+// Gateway is what a gateway has done, and what it has now.
+func Gateway(by *gateway.Gateway) obs.Gateway {
+	g := by.Counters()
+	return obs.Gateway{
+		Sessions: by.Sockets(), Behind: int(g.BehindNow.Load()), Opened: g.Opened.Load(), Closed: g.Closed(), Refused: g.Refused.All(),
+		Delivered: g.Delivered.Load(), FellBack: g.Behind.Load(), Pages: g.Pages.Load(), Resyncs: g.Resyncs.Load(), Sends: g.SendsTaken.Load(),
+	}
+}
 
 // Persisted is what a persister has done.
 func Persisted(by *persist.Persister) obs.Persisted {

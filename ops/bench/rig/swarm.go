@@ -358,6 +358,7 @@ var (
 	ackText     = []byte(`{"type":"message.ack"`)
 	eventText   = []byte(`{"type":"event"`)
 	otherText   = []byte(`{"type":"presence.update"`) // of people, not of messages
+	staleText   = []byte(`{"type":"cursor.stale"`)    // of what people have read
 )
 
 func (s *swarm) hear(p *peer, op byte, payload []byte) error {
@@ -371,7 +372,7 @@ func (s *swarm) hear(p *peer, op byte, payload []byte) error {
 		return s.count(p, payload)
 	case bytes.HasPrefix(payload, ackText):
 		s.acks++
-	case bytes.HasPrefix(payload, eventText), bytes.HasPrefix(payload, otherText):
+	case bytes.HasPrefix(payload, eventText), bytes.HasPrefix(payload, otherText), bytes.HasPrefix(payload, staleText):
 	default:
 		return fmt.Errorf("the server sent %.200q", payload)
 	}
