@@ -237,7 +237,7 @@ func (w *town) becomes(seq chat.Seq, p *person, status chat.DeliveryStatus) sche
 	return r
 }
 
-// jobs is how many jobs of the workspace lie or wait.
+// jobs is how many jobs of the workspace are to be tried: those that are due, and those that wait.
 func (w *town) jobs() int {
 	w.t.Helper()
 	s, err := w.js.Stream(w.t.Context(), streams.StreamDelivery)
@@ -248,9 +248,27 @@ func (w *town) jobs() int {
 	if err != nil {
 		w.t.Fatal(err)
 	}
+	push, err := w.js.Consumer(w.t.Context(), streams.StreamDelivery, streams.ConsumerPush)
+	if err != nil {
+		w.t.Fatal(err)
+	}
 	n := 0
-	for _, lie := range info.State.Subjects {
-		n += int(lie)
+	for subject, lie := range info.State.Subjects {
+		if _, _, seq, err := streams.ParseDelivery(subject); err != nil || seq != 0 {
+			n += int(lie)
+			continue
+		}
+		// Whoever dies between the ack of a job and its being taken out leaves it there, for nobody.
+		last, err := s.GetLastMsgForSubject(w.t.Context(), subject)
+		if errors.Is(err, jetstream.ErrMsgNotFound) {
+			continue
+		}
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		if last.Sequence > push.CachedInfo().AckFloor.Stream {
+			n += int(lie)
+		}
 	}
 	return n
 }

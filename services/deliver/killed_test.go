@@ -103,9 +103,12 @@ func (w *town) dies(at string, process func(m *mortal) func(context.Context) err
 }
 
 // A router may be killed between any two steps: the next one writes what is missing, and no job twice.
-func TestARouterIsKilled(t *testing.T) {
-	people := []chat.UserID{"bob", "carl", "dan", "eve", "fred"}
-	w := newTown(t, people...)
+func TestARouterIsKilled(t *testing.T) { killRouter(newTown(t, fivePeople...)) }
+
+var fivePeople = []chat.UserID{"bob", "carl", "dan", "eve", "fred"}
+
+func killRouter(w *town) {
+	t, people := w.T, fivePeople
 	w.quick()
 	w.channel("c1", chat.ChannelPublic, people...)
 	jobs := 0
@@ -130,8 +133,10 @@ func TestARouterIsKilled(t *testing.T) {
 }
 
 // A worker may be killed between any two steps: a notice that nobody wrote down is sent again under its id, and nothing else is.
-func TestAWorkerIsKilled(t *testing.T) {
-	w := newTown(t, "bob")
+func TestAWorkerIsKilled(t *testing.T) { killWorker(newTown(t, "bob")) }
+
+func killWorker(w *town) {
+	t := w.T
 	w.quick()
 	w.channel("d1", chat.ChannelDM, "bob")
 	failures := 0 // that are to come before the notice is taken

@@ -37,7 +37,7 @@ type town struct {
 	conn      *bus.Conn
 	publisher *publish.Publisher
 	directory *sqlite.Directory
-	messages  *sqlite.Messages
+	messages  store.Messages
 	jobs      *later.Store
 	phones    *phones
 	clock     *clock
@@ -117,8 +117,23 @@ func takes(notice.Notice) error { return nil }
 func newTown(t *testing.T, people ...chat.UserID) *town {
 	t.Helper()
 	t.Parallel()
+	messages, err := sqlite.OpenMessages(t.Context(), filepath.Join(t.TempDir(), "messages.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := messages.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return newTownOn(t, messages, people...)
+}
+
+// newTownOn starts one whose messages lie there.
+func newTownOn(t *testing.T, messages store.Messages, people ...chat.UserID) *town {
+	t.Helper()
 	w := &town{
-		T: t, cluster: streamstest.Start(t), clock: &clock{now: time.Now().UTC().Add(-72 * time.Hour)},
+		T: t, messages: messages, cluster: streamstest.Start(t), clock: &clock{now: time.Now().UTC().Add(-72 * time.Hour)},
 		phones: &phones{of: map[chat.UserID]func(notice.Notice) error{}, took: map[chat.UserID][]notice.Notice{}},
 	}
 	w.conn = w.dial()
@@ -130,10 +145,6 @@ func newTown(t *testing.T, people ...chat.UserID) *town {
 		t.Fatal(err)
 	}
 	w.closes(w.directory.Close)
-	if w.messages, err = sqlite.OpenMessages(t.Context(), filepath.Join(t.TempDir(), "messages.db")); err != nil {
-		t.Fatal(err)
-	}
-	w.closes(w.messages.Close)
 	w.arrive(people...)
 	return w
 }

@@ -106,15 +106,21 @@ func TestStreamsOnACluster(t *testing.T) {
 	for _, stream := range streams.Streams() {
 		c.WaitCurrent(stream)
 	}
-	for _, stream := range streams.ChatStreams() {
-		eventually(t, "the consumer of "+stream+" has three replicas", func() bool {
-			consumer, err := c.HubJS.Consumer(c.Context(), stream, streams.ConsumerPersist)
-			if err != nil || consumer.CachedInfo().Cluster == nil {
-				return false
-			}
-			replicas := consumer.CachedInfo().Cluster.Replicas
-			return len(replicas) == 2 && replicas[0].Current && replicas[1].Current
-		})
+	for _, stream := range streams.Streams() {
+		consumers, err := streams.Consumers(stream)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range consumers {
+			eventually(t, "the consumer "+name+" of "+stream+" has three replicas", func() bool {
+				consumer, err := c.HubJS.Consumer(c.Context(), stream, name)
+				if err != nil || consumer.CachedInfo().Cluster == nil {
+					return false
+				}
+				replicas := consumer.CachedInfo().Cluster.Replicas
+				return len(replicas) == 2 && replicas[0].Current && replicas[1].Current
+			})
+		}
 	}
 	if s := holder(t, c, chat0).State; s.Msgs != 50 || s.LastSeq != 50 {
 		t.Errorf("with three replicas it holds %+v", s)

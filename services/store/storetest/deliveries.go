@@ -222,7 +222,7 @@ func byUser(states []chat.Delivery) {
 
 // manyRecipients is one message to everybody in a large channel.
 func manyRecipients(t *testing.T, s store.Messages) {
-	const recipients = 10_000
+	const recipients = manyPeople
 	d := aDelivery()
 	d.Status, d.Attempts, d.Why = chat.DeliveryPending, nil, chat.OwedChannel
 	all := make([]chat.Delivery, 0, recipients)

@@ -54,7 +54,7 @@ func RunMessages(t *testing.T, open func(t *testing.T) store.Messages) {
 		{"DeliveriesOfOneRankAreNotMixed", deliveriesTie},
 		{"DeliveriesOfManyWriters", deliveriesRace},
 		{"DeliveriesAreApart", deliveriesApart},
-		{"DeliveriesOfTenThousandRecipients", manyRecipients},
+		{"DeliveriesOfManyRecipients", manyRecipients},
 		{"EndedContext", endedContext},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.run(t, open(t)) })
