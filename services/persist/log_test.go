@@ -249,7 +249,7 @@ func (d *dying) Apply(ctx context.Context, events []event.Stored) error {
 // A process that dies between its write and the ack leaves nothing that the next one does not repair.
 func TestDeathBetweenWriteAndAckChangesNothing(t *testing.T) {
 	r := newReal(t)
-	r.impatient()
+	r.impatient(lapse)
 	for range 3 {
 		r.talk(30)
 		died := make(chan struct{})
