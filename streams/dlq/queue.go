@@ -78,7 +78,7 @@ func (q *Queue) Put(ctx context.Context, l Letter) (id uint64, added bool, err e
 		return 0, false, err
 	}
 	if ended {
-		return 0, false, q.takeOut(ctx, ack.Seq)
+		return 0, false, q.conn.Erase(ctx, streams.StreamDLQ, ack.Seq)
 	}
 	return uint64(ack.Seq), true, nil
 }
@@ -161,21 +161,5 @@ func (q *Queue) End(ctx context.Context, l Letter, how string) error {
 			return err
 		}
 	}
-	return q.takeOut(ctx, chat.Seq(l.ID))
-}
-
-// takeOut overwrites a letter and takes it out: what it says may be what somebody wrote.
-func (q *Queue) takeOut(ctx context.Context, id chat.Seq) error {
-	to, err := streams.EraseSubject(streams.StreamDLQ)
-	if err != nil {
-		return err
-	}
-	var done struct {
-		Success bool `json:"success"`
-	}
-	err = q.conn.RequestAPI(ctx, to, map[string]chat.Seq{"seq": id}, &done)
-	if fault.Is(err, fault.NotFound) {
-		return nil
-	}
-	return err
+	return q.conn.Erase(ctx, streams.StreamDLQ, chat.Seq(l.ID))
 }

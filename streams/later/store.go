@@ -148,27 +148,10 @@ func (s *Store) Cancel(ctx context.Context, stream, subject string) (was bool, e
 	return done.Purged > 0, err
 }
 
-// deleteRequest is the body of a message delete. The bytes are not overwritten: what a job says is no secret that was taken back.
-type deleteRequest struct {
-	Seq     chat.Seq `json:"seq"`
-	NoErase bool     `json:"no_erase"`
-}
-
 // Delete takes one message out, after its end. One that is not there any more is no error.
 func (s *Store) Delete(ctx context.Context, stream string, seq chat.Seq) error {
 	if stream != streams.StreamDelivery && stream != streams.StreamSched {
 		return fault.Wrap(fault.Invalid, streams.ErrBadStream, "Nothing is kept for later in %.40q", stream)
 	}
-	to, err := streams.EraseSubject(stream)
-	if err != nil {
-		return err
-	}
-	var done struct {
-		Success bool `json:"success"`
-	}
-	err = s.conn.RequestAPI(ctx, to, deleteRequest{seq, true}, &done)
-	if fault.Is(err, fault.NotFound) {
-		return nil
-	}
-	return err
+	return s.conn.TakeOut(ctx, stream, seq)
 }
