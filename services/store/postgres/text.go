@@ -26,6 +26,7 @@ var (
 		// An array, because of a question of its own the planner takes as many rows as it takes to read all of the table.
 		"NOT IN (SELECT value FROM json_each(?))", "<> ALL (ARRAY(SELECT jsonb_array_elements_text(?)))",
 		"IN (SELECT value FROM json_each(?))", "= ANY (ARRAY(SELECT jsonb_array_elements_text(?)))",
+		"IN (SELECT CAST(value AS BIGINT) FROM json_each(?))", "= ANY (ARRAY(SELECT CAST(jsonb_array_elements_text(?) AS BIGINT)))",
 		"json_group_array(", "json_agg(",
 		"/*pg ", "", "*/", "")
 	hint = regexp.MustCompile(`\s+INDEXED BY \w+`)

@@ -62,8 +62,10 @@ func (s Source) Failed(err error, op, what string) error {
 
 // Change is a transaction at work. What it has locked stays as it reads it. Locks are the /*pg … */ of the texts; a
 // database that lets one transaction write at a time needs none. So that nobody waits in a circle they are taken in this
-// order: accounts by their ids, workspaces by their ids, then all else. Who changes anything of a workspace, or owes it an
-// event, has the lock of its row.
+// order: an advisory lock, accounts by their ids, workspaces by their ids, rows of the outbox by theirs, tenures and then
+// members by their primary keys, then all else, where many rows of a table are locked in the order of a key. Who changes
+// anything of a workspace, or owes it an event, has the lock of its row; but for the seqs of what was owed, which come
+// without it.
 type Change struct {
 	Source
 	Ctx context.Context

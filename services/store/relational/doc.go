@@ -7,6 +7,7 @@
 //	/*pg … */            a clause that only PostgreSQL needs, and that SQLite takes for the comment it is: row locks
 //	INDEXED BY name      a hint that only SQLite needs
 //	IN (SELECT value FROM json_each(?))   what is in a list of texts (ListOf), also with NOT
+//	IN (SELECT CAST(value AS BIGINT) FROM json_each(?))   the same of numbers, without NOT
 //	json_group_array(x)  a list of texts, as JSON; of no row it may be NULL
 //	TRUE, NOT column     of what is true or false; never 0 or 1
 //

@@ -3,6 +3,7 @@ package storetest
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -22,6 +23,7 @@ var ofManyAtOnce = []aRule{
 	{"OpenInvitesStayBounded", raceToInvite},
 	{"ARevokedInviteLetsNobodyIn", raceToRevokeInvite},
 	{"NobodyWaitsInACircle", crossed},
+	{"RecordersAndWhoGoesDoNotEither", crossedRecords},
 	{"WhoComesAndWhoChangesAreBothTold", raceToTell},
 }
 
@@ -227,6 +229,63 @@ func crossed(t *testing.T, f *fixture) {
 		list, err := f.d.Members(f.ctx, w, "", chat.MaxPageSize)
 		ok(t, err)
 		same(t, "members", 1+len(people), len(list))
+	}
+}
+
+// crossedRecords has the seqs of somebody's memberships recorded, in both orders, while they go out of all of them.
+func crossedRecords(t *testing.T, f *fixture) {
+	const each = 12
+	w := f.places(6)
+	for range 4 {
+		user := newID[chat.UserID]()
+		ok(t, f.d.CreateUsers(f.ctx, []store.NewUser{newUser(user)}))
+		ok(t, f.d.AddMembers(f.ctx, f.owner, []chat.Member{{WorkspaceID: f.ws.ID, UserID: user, Role: chat.RoleMember}}))
+		channels := make([]chat.ChannelID, each)
+		for i := range channels {
+			channels[i] = f.channel(chat.ChannelPublic, string(newID[chat.ChannelID]())).ID
+		}
+		slices.Sort(channels)
+		slices.Reverse(channels) // who goes leaves them the other way round
+		for _, c := range channels {
+			f.set(store.MemberChange{ChannelID: c, By: f.owner, UserIDs: []chat.UserID{f.member, user, f.guest}})
+		}
+		for i := range w {
+			f.rename(w[i].ID, string(user))
+		}
+		var done []store.OutboxDone
+		for i, r := range f.pending() {
+			done = append(done, store.OutboxDone{ID: r.ID, Seq: chat.Seq(1000 + i)})
+		}
+		back := slices.Clone(done)
+		slices.Reverse(back)
+		errs := together(5, func(n int) (err error) {
+			switch n {
+			case 0:
+				return f.d.Record(f.ctx, done)
+			case 1:
+				return f.d.Record(f.ctx, back)
+			case 2:
+				_, err = f.d.RemoveMember(f.ctx, f.ws.ID, f.owner, user)
+			case 3: // others go, in the order of neither
+				for _, c := range channels {
+					leave := store.MemberChange{ChannelID: c, By: f.owner, UserIDs: []chat.UserID{f.member, f.guest}, Leave: true}
+					_, err = f.d.SetMembers(f.ctx, leave)
+					if err != nil {
+						return err
+					}
+				}
+			default:
+				return f.d.Record(f.ctx, append(slices.Clone(done[len(done)/2:]), done[:len(done)/2]...))
+			}
+			return err
+		})
+		ok(t, errors.Join(errs...))
+		f.record()
+		for _, of := range f.tenures(user, 0) {
+			if of.JoinedSeq == 0 || of.LeftSeq == 0 {
+				t.Errorf("who went is in a channel still, or the log does not know: %+v", of)
+			}
+		}
 	}
 }
 

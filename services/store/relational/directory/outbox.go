@@ -2,9 +2,12 @@ package directory
 
 import (
 	"context"
-	"database/sql"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 
 	"github.com/canopychat/canopy/schemas/chat"
 	"github.com/canopychat/canopy/schemas/event"
@@ -91,35 +94,89 @@ func (d *Directory) Watch(ctx context.Context, wake func()) error {
 }
 
 // Record implements store.Outbox. A recorded row is deleted: what was to be kept of it is its seq, and that
-// is in the membership, and in what Recorded reads.
+// is in the membership, and in what Recorded reads. It does not lock the workspaces, so that relays and who changes them do
+// not wait for each other; it locks its rows in the order in which all take them (relational.Change).
 func (d *Directory) Record(ctx context.Context, done []store.OutboxDone) error {
+	if len(done) == 0 {
+		return nil
+	}
+	seqs := make(map[store.OutboxID]chat.Seq, len(done))
+	for _, o := range done {
+		seqs[o.ID] = o.Seq
+	}
+	list, err := json.Marshal(slices.Collect(maps.Keys(seqs)))
+	if err != nil {
+		return err
+	}
 	return d.write(ctx, "record seqs", "event", func(c change) error {
-		for _, o := range done {
-			var shard int
-			err := c.Row(`DELETE FROM outbox WHERE id = ? RETURNING shard`, o.ID).Scan(&shard)
-			if errors.Is(err, sql.ErrNoRows) {
-				continue // recorded before
-			}
+		owed, err := relational.List(c.Ctx, c.Source, settle, string(list))
+		if err != nil || len(owed) == 0 {
+			return err
+		}
+		kept, last := map[store.OutboxID]chat.Seq{}, map[int]chat.Seq{}
+		for _, o := range owed {
+			kept[o.id] = seqs[o.id]
+			last[o.shard] = max(last[o.shard], seqs[o.id])
+		}
+		if err := c.keepSeqs(kept); err != nil {
+			return err
+		}
+		for _, shard := range slices.Sorted(maps.Keys(last)) {
+			_, err := c.Exec(`INSERT INTO recorded (shard, seq) VALUES (?, ?)
+				ON CONFLICT (shard) DO UPDATE SET seq = excluded.seq WHERE excluded.seq > recorded.seq`, shard, int64(last[shard]))
 			if err != nil {
 				return err
-			}
-			_, err = c.Exec(`INSERT INTO recorded (shard, seq) VALUES (?, ?)
-				ON CONFLICT (shard) DO UPDATE SET seq = excluded.seq WHERE excluded.seq > recorded.seq`, shard, int64(o.Seq))
-			if err != nil {
-				return err
-			}
-			for _, text := range []string{
-				`UPDATE members SET joined_seq = ? WHERE joined_by = ?`,
-				`UPDATE tenures SET joined_seq = ? WHERE joined_by = ?`,
-				`UPDATE tenures SET left_seq = ? WHERE left_by = ?`,
-			} {
-				if _, err := c.Exec(text, int64(o.Seq), o.ID); err != nil {
-					return err
-				}
 			}
 		}
 		return nil
 	})
+}
+
+// settled is a row that was taken out of the outbox.
+type settled struct {
+	id    store.OutboxID
+	shard int
+}
+
+// ofRows is those rows of the outbox that are in a list.
+const ofRows = ` IN (SELECT CAST(value AS BIGINT) FROM json_each(?))`
+
+// settle takes rows out of the outbox. Those that are not there were recorded before.
+var settle = relational.Ask("event", `DELETE FROM outbox WHERE id IN (
+		SELECT id FROM outbox WHERE id`+ofRows+` ORDER BY id /*pg FOR UPDATE */) RETURNING id, shard`,
+	func(r relational.Row) (s settled, err error) { return s, r.Scan(&s.id, &s.shard) })
+
+// locksOfSeqs are the memberships that were written with rows of the outbox.
+var locksOfSeqs = []string{
+	`SELECT joined_by FROM tenures WHERE joined_by` + ofRows + ` OR left_by` + ofRows + ` ORDER BY channel_id, user_id, joined_by /*pg FOR NO KEY UPDATE */`,
+	`SELECT joined_by FROM members WHERE joined_by` + ofRows + ` ORDER BY workspace_id, user_id /*pg FOR NO KEY UPDATE */`,
+}
+
+// keepingSeqs write the seqs of rows, which are given by their ids, into those memberships.
+var keepingSeqs = []string{
+	`UPDATE tenures SET joined_seq = CAST(? /*pg ::JSONB */ ->> CAST(joined_by AS TEXT) AS BIGINT) WHERE joined_by` + ofRows,
+	`UPDATE tenures SET left_seq = CAST(? /*pg ::JSONB */ ->> CAST(left_by AS TEXT) AS BIGINT) WHERE left_by` + ofRows,
+	`UPDATE members SET joined_seq = CAST(? /*pg ::JSONB */ ->> CAST(joined_by AS TEXT) AS BIGINT) WHERE joined_by` + ofRows,
+}
+
+// keepSeqs writes the seqs of rows into the memberships that were written with them, all at once, and locks those before.
+func (c change) keepSeqs(seqs map[store.OutboxID]chat.Seq) error {
+	byID, err1 := json.Marshal(seqs)
+	list, err2 := json.Marshal(slices.Collect(maps.Keys(seqs)))
+	if err := errors.Join(err1, err2); err != nil {
+		return err
+	}
+	for _, text := range locksOfSeqs {
+		if _, err := c.Exec(text, slices.Repeat([]any{string(list)}, strings.Count(text, "?"))...); err != nil {
+			return err
+		}
+	}
+	for _, text := range keepingSeqs {
+		if _, err := c.Exec(text, string(byID), string(list)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Owed implements store.Outbox.

@@ -21,6 +21,11 @@ func (d *Directory) SetMembers(ctx context.Context, m store.MemberChange) (store
 		if channel.Type.Direct() {
 			return 0, fault.New(fault.Conflict, "A direct message is its people: nobody can join or leave it.")
 		}
+		if m.Leave {
+			if err := c.leaving(m); err != nil {
+				return 0, err
+			}
+		}
 		for _, user := range m.UserIDs {
 			var id store.OutboxID
 			if m.Leave {
@@ -65,6 +70,17 @@ func (c change) join(h home, j joining, user chat.UserID) (store.OutboxID, error
 	_, err = c.Exec(`INSERT INTO tenures (channel_id, user_id, joined_by, role) VALUES (?, ?, ?, ?)`,
 		j.ChannelID, user, id, cmp.Or(j.as, chat.ChannelMember))
 	return id, err
+}
+
+// leaving locks tenures that are to end, in the order in which Record locks them, whatever the order of the events is.
+func (c change) leaving(m store.MemberChange) error {
+	list, err := relational.ListOf(m.UserIDs)
+	if err != nil {
+		return err
+	}
+	_, err = c.Exec(`SELECT user_id FROM tenures WHERE channel_id = ? AND left_by IS NULL AND user_id IN (SELECT value FROM json_each(?))
+		ORDER BY user_id /*pg FOR NO KEY UPDATE */`, m.ChannelID, list)
+	return err
 }
 
 // leave ends a tenure, with its event, and returns the event's outbox id; 0 when the user is not in the channel.

@@ -1,7 +1,9 @@
 package directory
 
 import (
+	"cmp"
 	"context"
+	"slices"
 
 	"github.com/canopychat/canopy/schemas/chat"
 	"github.com/canopychat/canopy/schemas/event"
@@ -24,8 +26,10 @@ func (d *Directory) CreateUsers(ctx context.Context, users []store.NewUser) erro
 	return d.write(ctx, "create users", "user", func(c change) error { return c.createUsers(users) })
 }
 
+// createUsers writes accounts in the order of their logins, by which two that create the same ones may wait for each other.
 func (c change) createUsers(users []store.NewUser) error {
-	for _, u := range users {
+	byLogin := func(a, b store.NewUser) int { return cmp.Compare(a.Login, b.Login) }
+	for _, u := range slices.SortedFunc(slices.Values(users), byLogin) {
 		_, err := c.Exec(`INSERT INTO users (id, login, display_name, deactivated, password_hash, created_at) VALUES (?, ?, ?, ?, ?, ?)`,
 			u.ID, u.Login, u.DisplayName, u.Deactivated, u.PasswordHash, relational.Micros(u.CreatedAt))
 		if err != nil {

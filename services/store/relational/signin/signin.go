@@ -175,7 +175,8 @@ func (s *Store) Announced(ctx context.Context, ids []token.SignInID) error {
 		return err
 	}
 	return s.db.Change(ctx, "note announcements", "sign-in", func(c relational.Change) error {
-		_, err := c.Exec(`UPDATE sign_ins SET unannounced = 0 WHERE unannounced = 1 AND id IN (SELECT value FROM json_each(?))`, list)
+		_, err := c.Exec(`UPDATE sign_ins SET unannounced = 0 WHERE id IN (
+			SELECT id FROM sign_ins WHERE unannounced = 1 AND id IN (SELECT value FROM json_each(?)) ORDER BY id /*pg FOR NO KEY UPDATE */)`, list)
 		return err
 	})
 }

@@ -2,10 +2,12 @@ package file_test
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 
@@ -56,5 +58,35 @@ func TestAFullDiskIsUnavailable(t *testing.T) {
 	limitPages(1 << 20)
 	if err := d.CreateUsers(ctx, users); err != nil {
 		t.Errorf("CreateUsers with room again: %v", err)
+	}
+}
+
+// Who opens a file, moves its log or closes it last has all of it for a moment. A first write meanwhile waits, as any other.
+func TestAFirstWriteWaitsForWhoHasTheWholeFile(t *testing.T) {
+	ctx, path := context.Background(), filepath.Join(t.TempDir(), "directory.db")
+	f, err := file.Open(ctx, path, ddl.SQLiteDirectory())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	db, err := sql.Open("sqlite", "file:"+path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	db.SetMaxOpenConns(1)
+	for _, text := range []string{"PRAGMA locking_mode=EXCLUSIVE", "BEGIN EXCLUSIVE"} {
+		if _, err := db.ExecContext(ctx, text); err != nil {
+			t.Fatal(err)
+		}
+	}
+	written := make(chan error, 1)
+	go func() { written <- f.Write(ctx, func(*sql.Tx) error { return nil }) }()
+	time.Sleep(200 * time.Millisecond) // longer than SQLite itself waits. If it is late, the test shows less.
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-written; err != nil {
+		t.Errorf("a write meanwhile: %v", err)
 	}
 }

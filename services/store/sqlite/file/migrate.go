@@ -24,7 +24,7 @@ func migrate(ctx context.Context, path string, migrations fs.FS) (err error) {
 	// The runner is given files that are not to be put into transactions, and the pool's only connection, which
 	// is in one already.
 	for _, text := range []string{"PRAGMA journal_mode=WAL", "BEGIN IMMEDIATE"} {
-		if err := patiently(ctx, func() error { _, err := db.ExecContext(ctx, text); return err }); err != nil {
+		if err := patiently(ctx, openWait, func() error { _, err := db.ExecContext(ctx, text); return err }); err != nil {
 			return Failed(err, "migrate "+path, "database")
 		}
 	}

@@ -21,6 +21,7 @@ const (
 	busyTurn   = 50 * time.Millisecond // how long SQLite waits for another process's lock before ctx is looked at
 	readTurn   = time.Second           // the same for reading, which waits only while a file is recovered or closed
 	lockWait   = 10 * time.Second      // how long a write waits for other processes in all
+	openWait   = 2 * time.Minute       // the same for migrations: another process may be at work on those of a large file
 	walRemains = 32 << 20              // bytes that the write-ahead log may keep on disk when it is empty
 	readCache  = 512                   // KiB of pages that a connection for reading keeps; the system's cache has the rest
 )
@@ -95,7 +96,11 @@ func (f *File) Close() error {
 // Write runs do in a transaction that holds the file's write lock from its beginning. It waits for its turn
 // behind the writers of this process and of others until ctx ends.
 func (f *File) Write(ctx context.Context, do func(tx *sql.Tx) error) error {
-	conn, err := f.Writer.Conn(ctx)
+	var conn *sql.Conn
+	err := patiently(ctx, lockWait, func() (err error) { // it is opened if it was not, which reads the file
+		conn, err = f.Writer.Conn(ctx)
+		return err
+	})
 	if err != nil {
 		return err
 	}
@@ -117,21 +122,21 @@ func (f *File) Write(ctx context.Context, do func(tx *sql.Tx) error) error {
 // begin takes the write lock. The transaction itself does not end with ctx, so that no statement of it is
 // torn from it by another goroutine; do's statements look at ctx.
 func begin(ctx context.Context, conn *sql.Conn) (tx *sql.Tx, err error) {
-	err = patiently(ctx, func() error {
+	err = patiently(ctx, lockWait, func() error {
 		tx, err = conn.BeginTx(context.WithoutCancel(ctx), nil)
 		return err
 	})
 	return tx, err
 }
 
-// patiently tries again while another process has the lock. SQLite itself waits for busyTurn and does not look at
+// patiently tries again while another process has the lock, for wait at most. SQLite itself waits for busyTurn and does not look at
 // ctx meanwhile; and it does not wait at all when two processes switch to WAL at once.
-func patiently(ctx context.Context, try func() error) error {
+func patiently(ctx context.Context, wait time.Duration, try func() error) error {
 	pause := time.NewTicker(busyTurn / 10)
 	defer pause.Stop()
 	for start := time.Now(); ; {
 		err := try()
-		if !isBusy(err) || time.Since(start) > lockWait {
+		if !isBusy(err) || time.Since(start) > wait {
 			return err
 		}
 		select {
