@@ -29,6 +29,7 @@ type Config struct {
 	Password    string        // of User
 	TLSCA       string        // PEM file of who signs the nodes' certificates; empty: no TLS
 	Timeout     time.Duration // of one question to a node
+	Through     []string      // as ring.Config's
 	BucketRows  int           // rows of a channel after which another partition begins; 0: 100,000
 	Logger      *slog.Logger  // nil: none
 
@@ -73,7 +74,7 @@ func SchemaOf(ctx context.Context, c Config) (have, known int64, err error) {
 func (c Config) ring() ring.Config {
 	return ring.Config{
 		Hosts: c.Hosts, Keyspace: c.Keyspace, Datacenter: c.Datacenter, Replication: c.Replication,
-		User: c.User, Password: c.Password, TLSCA: c.TLSCA, Timeout: c.Timeout, Logger: c.Logger, Observe: c.Observe, Migrations: ddl.CassandraMessages(),
+		User: c.User, Password: c.Password, TLSCA: c.TLSCA, Timeout: c.Timeout, Through: c.Through, Logger: c.Logger, Observe: c.Observe, Migrations: ddl.CassandraMessages(),
 	}
 }
 

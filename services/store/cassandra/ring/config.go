@@ -22,6 +22,7 @@ type Config struct {
 	Password    string        // of User
 	TLSCA       string        // PEM file of who signs the nodes' certificates, which name their addresses; empty: no TLS
 	Timeout     time.Duration // of one try; 0: 2 s
+	Through     []string      // nodes that are reached by another address, NODE=ADDRESS with ports: a proxy that leads there
 	Logger      *slog.Logger  // nil: none
 	Migrations  fs.FS         // files like 00001_words.cql; nil: none, the tables are somebody else's
 

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/gocql/gocql"
 )
 
 // WithLockTTL is c with another time after which a lock lapses whose holder died.
@@ -54,3 +56,24 @@ func Alone(ctx context.Context, c Config, do func(ctx context.Context) error) er
 // ReasonOf and Failure are reasonOf and failed.
 func ReasonOf(err error) Reason          { return reasonOf(err) }
 func Failure(err error, op string) error { return failed(err, op) }
+
+// NextOfNone is who is asked for a partition when the driver knows nodes and, for a moment, none of their partitions.
+func NextOfNone(nodes ...*gocql.HostInfo) gocql.SelectedHost {
+	n := newNearest("")
+	for _, node := range nodes {
+		n.any.AddHost(node)
+	}
+	n.HostSelectionPolicy = ofNone{n.any}
+	return n.Pick(nil)()
+}
+
+// ofNone does what the driver's policy does then.
+type ofNone struct{ gocql.HostSelectionPolicy }
+
+func (n ofNone) Pick(gocql.ExecutableQuery) gocql.NextHost {
+	return func() gocql.SelectedHost {
+		var none *gocql.HostInfo
+		n.IsLocal(none)
+		panic(errors.New("the driver does not fall over a node that is none any more"))
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"strings"
 	"sync"
 	"time"
 
@@ -71,7 +72,7 @@ func (c Config) connect(ctx context.Context, to target) (*link, error) {
 	cluster.MaxWaitSchemaAgreement = setupTimeout
 	cluster.ConnectObserver = seen
 	cluster.Logger = quiet{c.Logger}
-	cluster.Dialer = dialer{net.Dialer{KeepAlive: keepalive}, secured, c.Timeout, life}
+	cluster.Dialer = dialer{net.Dialer{KeepAlive: keepalive}, secured, c.Timeout, life, c.Through}
 	if secured != nil {
 		cluster.WriteCoalesceWaitTime = 0 // it gathers frames for one system call, which TLS does not make of them
 	}
@@ -87,8 +88,7 @@ func (c Config) connect(ctx context.Context, to target) (*link, error) {
 	} else {
 		// A node elsewhere would take LOCAL_QUORUM for a quorum of its own datacenter, and answer what is old here.
 		cluster.HostFilter = gocql.HostFilterFunc(func(h *gocql.HostInfo) bool { return h.DataCenter() == to.datacenter })
-		cluster.PoolConfig.HostSelectionPolicy = gocql.SingleHostReadyPolicy(gocql.TokenAwareHostPolicy(
-			gocql.DCAwareRoundRobinPolicy(to.datacenter), gocql.ShuffleReplicas()))
+		cluster.PoolConfig.HostSelectionPolicy = gocql.SingleHostReadyPolicy(newNearest(to.datacenter))
 	}
 	release := context.AfterFunc(ctx, stop)
 	session, err := cluster.CreateSession()
@@ -110,14 +110,44 @@ type dialer struct {
 	secured *tls.Config // nil: no TLS
 	timeout time.Duration
 	life    context.Context
+	through []string
 }
+
+// reach connects to a node, where Config.Through says. The driver takes a node's port from its connection, so that one says the node's.
+func (d dialer) reach(ctx context.Context, network, node string) (net.Conn, error) {
+	for _, way := range d.through {
+		of, address, ok := strings.Cut(way, "=")
+		if !ok || of != node {
+			continue
+		}
+		as, err := net.ResolveTCPAddr(network, node)
+		if err != nil {
+			return nil, err
+		}
+		conn, err := d.tcp.DialContext(ctx, network, address)
+		if err != nil {
+			return nil, err
+		}
+		return throughConn{conn, as}, nil
+	}
+	return d.tcp.DialContext(ctx, network, node)
+}
+
+// throughConn is a connection to a node by another address.
+type throughConn struct {
+	net.Conn
+	node *net.TCPAddr
+}
+
+// RemoteAddr implements net.Conn.
+func (c throughConn) RemoteAddr() net.Addr { return c.node }
 
 // DialContext implements gocql.Dialer.
 func (d dialer) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, d.timeout)
 	defer cancel()
 	defer context.AfterFunc(d.life, cancel)()
-	plain, err := d.tcp.DialContext(ctx, network, address)
+	plain, err := d.reach(ctx, network, address)
 	if err != nil || d.secured == nil {
 		return plain, err
 	}
