@@ -190,7 +190,7 @@ func TestIdleSocketsHaveNoGoroutines(t *testing.T) {
 
 // A crowd comes, sends, stops reading, breaks off and resumes, and everybody gets what they must.
 func TestACrowd(t *testing.T) {
-	size, times := 2000, 3
+	size, times := 1000, 3
 	if testing.Short() {
 		size = 200
 	}

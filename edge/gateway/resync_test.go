@@ -233,7 +233,7 @@ func TestResumeHasNoSeam(t *testing.T) {
 	for name, ring := range map[string]fanout.Config{"big ring": {}, "small ring": {RingEntries: 8}} {
 		t.Run(name, func(t *testing.T) {
 			on(t, options{ring: ring}, func(t *testing.T, w *world) {
-				users, times := 20, 12
+				users, times := 20, 6
 				if testing.Short() {
 					users, times = 8, 5
 				}

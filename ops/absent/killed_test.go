@@ -76,15 +76,21 @@ func deliverIsKilled(t *testing.T, s *site) {
 	if dead := s.letters(); len(dead) > 0 {
 		t.Errorf("dead letters: %+v", dead)
 	}
-	times := 0
+	times := map[string]int{}
 	for _, c := range hooks.Taken() {
 		if want[c.ID] {
-			times++
+			times[c.ID]++
 		}
 	}
-	t.Logf("%d kills; %d messages, %d notices, %d told again and known by their ids; the last of it %v after the last start",
-		kills, len(posted), len(want), times-len(want), time.Since(began).Round(time.Second))
-	if again := times - len(want); again > len(want)/2 {
-		t.Errorf("%d of %d notices were told again", again, len(want))
+	again, most := 0, 0
+	for _, n := range times {
+		again, most = again+n-1, max(most, n)
+	}
+	t.Logf("%d kills; %d messages, %d notices, %d told again and known by their ids, one of them %d times; the last of it %v after the last start",
+		kills, len(posted), len(want), again, most, time.Since(began).Round(time.Second))
+	// A kill repeats what was told and not written down by then: all notices of the batches that it fell into.
+	// How many those are is a matter of the machine, but a process that lives tells nothing twice.
+	if most > kills+1 {
+		t.Errorf("a notice was told %d times by %d processes", most, kills+1)
 	}
 }

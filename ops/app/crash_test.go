@@ -11,6 +11,7 @@ import (
 // that is sent again, with JetStream's sync_interval as it is by default and with `always`. (What the two differ in is
 // a machine that loses its power: that no test here can show.)
 func TestKillAndRestart(t *testing.T) {
+	t.Parallel()
 	for name, more := range map[string][]string{"sync by default": nil, "sync always": {"--sync-always"}} {
 		t.Run(name, func(t *testing.T) { killAndRestart(t, more) })
 	}

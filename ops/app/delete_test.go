@@ -13,6 +13,7 @@ import (
 
 // A delete dominates: nothing that reads later finds what was said (INVARIANTS 13), and neither does who has the disk.
 func TestADeletedTextIsNowhere(t *testing.T) {
+	t.Parallel()
 	d := up(t, testConfig(t))
 	alice, bob := d.signIn("alice"), d.signIn("bob")
 	general := alice.channel("general")

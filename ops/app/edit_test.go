@@ -69,6 +69,7 @@ func (s *socket) heard(kind string, about *user) []frame {
 
 // Changes of channels and of people travel the whole way: REST, directory, log, live frame, frame of a resume, lists.
 func TestChangesOfChannelsAndPeopleTravelTheWholeWay(t *testing.T) {
+	t.Parallel()
 	for name, ring := range map[string]int{"ring": 2048, "pages of the log": 2} {
 		t.Run(name, func(t *testing.T) {
 			cfg := testConfig(t)

@@ -66,6 +66,7 @@ func empty(t *testing.T) *deployment {
 
 // An empty deployment belongs to its first visitor, who needs the code, and to nobody after them.
 func TestTheFirstVisitorSetsUp(t *testing.T) {
+	t.Parallel()
 	d := empty(t)
 	if d.run.Setup.Code == "" || !strings.HasSuffix(d.run.Setup.URL, "/setup") || len(d.run.Logins) > 0 {
 		t.Fatalf("it says %+v", d.run)
@@ -121,6 +122,7 @@ func (s *socket) ends() int {
 
 // Whoever signs out, is signed out, changes their password or is deactivated loses every socket of that sign-in, at once.
 func TestASignInThatEndsTakesItsSocketsAlong(t *testing.T) {
+	t.Parallel()
 	d := empty(t)
 	ada, _ := d.found("ada")
 	_, first := ada.invite("bob", "member")
@@ -224,6 +226,7 @@ func TestATicketOpensOneSocket(t *testing.T) {
 
 // Roles change while people are connected: what they may do follows at once.
 func TestRolesAndRemovals(t *testing.T) {
+	t.Parallel()
 	d := empty(t)
 	ada, _ := d.found("ada")
 	bob, _ := ada.invite("bob", "member")
@@ -278,6 +281,7 @@ func (s *socket) sees(user, status, text string) {
 
 // Presence and typing reach those who share a channel, and nobody else.
 func TestPresenceAndTyping(t *testing.T) {
+	t.Parallel()
 	d := empty(t)
 	ada, _ := d.found("ada")
 	bob, _ := ada.invite("bob", "member")

@@ -124,6 +124,7 @@ func (k *talk) people() {
 // Everything that people do travels the whole way: socket or REST, log, live frame, frame of a resume, store,
 // history. It does so from the ring and from pages of the log.
 func TestEveryKindTravelsTheWholeWay(t *testing.T) {
+	t.Parallel()
 	for name, ring := range map[string]int{"ring": 2048, "pages of the log": 2} {
 		t.Run(name, func(t *testing.T) {
 			cfg := testConfig(t)

@@ -95,6 +95,7 @@ func (o *byHand) parked(want int) map[uint64]string {
 // Garbage that somebody puts on a chat subject by hand reaches no client, stops no consumer, and is parked with
 // its reason. A kind of a later version is no garbage: it is carried.
 func TestGarbageByHand(t *testing.T) {
+	t.Parallel()
 	d := up(t, testConfig(t))
 	alice, bob := d.signIn("alice"), d.signIn("bob")
 	general, random := alice.channel("general"), alice.channel("random")
@@ -164,6 +165,7 @@ func TestGarbageByHand(t *testing.T) {
 
 // What somebody puts on the fan subjects was never stored: it reaches no client, and who is connected misses nothing.
 func TestForgedRepublishes(t *testing.T) {
+	t.Parallel()
 	d := up(t, testConfig(t))
 	alice, bob := d.signIn("alice"), d.signIn("bob")
 	general := alice.channel("general")

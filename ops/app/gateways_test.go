@@ -138,6 +138,7 @@ func (p *pair) again() (*user, session) {
 // Two gateways on one leaf are one to the people at them: presence, typing, tickets, sign-ins that end, cursors; and when
 // one is killed, or drains, the other knows.
 func TestTwoGatewaysOnOneLeaf(t *testing.T) {
+	t.Parallel()
 	p := twoGateways(t)
 	t.Run("presence and typing cross", p.checkEphemeral)
 	t.Run("both are services", func(t *testing.T) {

@@ -196,6 +196,7 @@ func (b *besieged) checkLog() {
 
 // What an enemy would send to any call of the document, to the whole system.
 func TestHostileRequests(t *testing.T) {
+	t.Parallel()
 	b := besiege(t)
 	before, _ := b.ada.history(b.plans)
 	here := map[string]string{
@@ -251,6 +252,7 @@ func bearer(token string) http.Header { return http.Header{"Authorization": {"Be
 
 // Who has no right to a socket gets none, and is told no more than that.
 func TestHostileUpgrades(t *testing.T) {
+	t.Parallel()
 	b := besiege(t)
 	here := "workspace=" + b.run.Workspace.ID
 	refuse := func(why string, status int, code, query string, header http.Header) string {
@@ -337,6 +339,7 @@ func (s *socket) answered(text string) string {
 // Frames that ask for what is not theirs, or for nothing at all, are refused one by one; the socket lives on, unless the
 // bytes themselves are wrong.
 func TestHostileFrames(t *testing.T) {
+	t.Parallel()
 	b := besiege(t)
 	ada, gus := b.ada.open(), b.gus.open()
 	theirs := b.eve.channel("general")
@@ -443,6 +446,7 @@ func stir(one, two *user, name string) {
 // Nothing of one workspace reaches a socket of another, of whoever: not of those who are in both, and not of those who
 // ask for people by their ids.
 func TestWorkspacesAreApart(t *testing.T) {
+	t.Parallel()
 	b := besiege(t)
 	abroad := b.both.at(b.rival)
 	at := map[string][]*socket{

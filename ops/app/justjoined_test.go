@@ -8,6 +8,7 @@ import (
 
 // A call that came back over REST counts for the socket at once, although its event takes another way to the gateway.
 func TestWhoJustJoinedMaySend(t *testing.T) {
+	t.Parallel()
 	d := up(t, testConfig(t))
 	alice, bob := d.signIn("alice"), d.signIn("bob")
 	a, b := alice.open(), bob.open()

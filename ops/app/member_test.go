@@ -28,6 +28,7 @@ func checkBodies(t *testing.T, what string, frames []frame, want ...string) {
 
 // Joins and leaves count from their place in the log: bob sees what was said while he was in, live and in a resume.
 func TestMembershipIsByLogOrder(t *testing.T) {
+	t.Parallel()
 	for name, ring := range map[string]int{"from the ring": 2048, "from pages of the log": 2} {
 		t.Run(name, func(t *testing.T) {
 			cfg := testConfig(t)
@@ -83,6 +84,7 @@ func checkTenures(t *testing.T, how string, who *user, frames []frame, c string,
 
 // Who was away while their membership changed sees the events of their tenure, whenever the cut was.
 func TestATenureThatBeganOrEndedWhileAway(t *testing.T) {
+	t.Parallel()
 	d := up(t, testConfig(t))
 	alice, bob := d.signIn("alice"), d.signIn("bob")
 	general := alice.channel("general")
@@ -121,6 +123,7 @@ func TestATenureThatBeganOrEndedWhileAway(t *testing.T) {
 
 // What is private is nowhere to be found for who is not in it: not live, not in a resume, not over REST.
 func TestWhatIsPrivateIsNotFound(t *testing.T) {
+	t.Parallel()
 	d := up(t, testConfig(t))
 	alice, bob := d.signIn("alice"), d.signIn("bob")
 	general := alice.channel("general")

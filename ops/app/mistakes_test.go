@@ -72,6 +72,7 @@ func TestMistakesOfTheUser(t *testing.T) {
 
 // One data folder belongs to one process; run.json says how to reach it, and goes when it ends.
 func TestTheDataFolder(t *testing.T) {
+	t.Parallel()
 	data := t.TempDir()
 	p, d := upProcess(t, data)
 	path := filepath.Join(data, "run.json")
@@ -156,6 +157,7 @@ func TestAnOldRunFileMisleadsNobody(t *testing.T) {
 
 // A hub that was emptied between two runs would give a seq a second time: it is noticed.
 func TestAnEmptiedHubIsNoticed(t *testing.T) {
+	t.Parallel()
 	d := up(t, testConfig(t))
 	d.settled()
 	d.stop()

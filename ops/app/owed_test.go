@@ -156,6 +156,7 @@ func (a *absence) becomes(seq uint64, of *user, status string) outcome {
 
 // Who was not there is told by every way that they have, once; and whoever manages the workspace can ask what became of it.
 func TestWhoWasNotThereIsTold(t *testing.T) {
+	t.Parallel()
 	a := absent(t)
 	var key struct{ Key string }
 	a.bob.must(http.StatusOK, "GET", "/push/key", nil, &key)
@@ -212,6 +213,7 @@ func TestWhoWasNotThereIsTold(t *testing.T) {
 
 // People say what they want to be told of: what they mute, which words, which threads.
 func TestPeopleAreToldWhatTheyWant(t *testing.T) {
+	t.Parallel()
 	a := absent(t)
 	wants := func(fields map[string]any) {
 		var got map[string]any
@@ -258,6 +260,7 @@ func TestPeopleAreToldWhatTheyWant(t *testing.T) {
 
 // What is to be said later is said at its time, once; what was cancelled is not.
 func TestWhatWaitsForItsTime(t *testing.T) {
+	t.Parallel()
 	a := absent(t)
 	s := a.bob.open()
 	in := func(d time.Duration) string { return time.Now().Add(d).UTC().Format(time.RFC3339Nano) }
@@ -298,6 +301,7 @@ func TestWhatWaitsForItsTime(t *testing.T) {
 
 // What somebody reads on one device is read on all of them.
 func TestReadOnEveryDevice(t *testing.T) {
+	t.Parallel()
 	a := absent(t)
 	here, there := a.bob.open(), a.bob.open()
 	seq := a.ada.post(a.general, map[string]any{"body": "@bob read this"}).Seq

@@ -2,6 +2,7 @@ package app_test
 
 import (
 	"bytes"
+	"flag"
 	"fmt"
 	"math/rand/v2"
 	"net"
@@ -24,6 +25,11 @@ const asCommand = "CANOPY_TEST_AS_COMMAND"
 
 func TestMain(m *testing.M) {
 	if os.Getenv(asCommand) == "" {
+		flag.Parse()
+		if err := flag.Set("test.parallel", "4"); err != nil { // they wait most of the time: for a lapse, for a process to start
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
 		os.Exit(wholly(m.Run()))
 	}
 	signals := make(chan os.Signal, 2)

@@ -71,6 +71,7 @@ func (l *launched) becomes(status int, line string) {
 // A process says that it is not ready, and why: while it starts, when the hub is gone, until the hub is back. It lives all
 // the while.
 func TestReadinessFollowsTheHub(t *testing.T) {
+	t.Parallel()
 	cfg := config.Config{Data: t.TempDir(), Listen: "127.0.0.1:0"}
 	cfg.Hub.Listen, cfg.Hub.LeafListen = freePort(t), "127.0.0.1:0"
 	cfg.Hub.URL = "nats://" + cfg.Hub.Listen
@@ -96,6 +97,7 @@ func TestReadinessFollowsTheHub(t *testing.T) {
 
 // A process whose message store is gone says so, and lives.
 func TestReadinessFollowsTheStore(t *testing.T) {
+	t.Parallel()
 	l := launch(t, testConfig(t), app.AllRoles...)
 	l.becomes(http.StatusOK, "[+]messages ok")
 	if err := l.app.CloseMessages(); err != nil {

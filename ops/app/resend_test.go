@@ -163,6 +163,7 @@ func TestAResendAnswersTheFirstSeq(t *testing.T) {
 // The log forgets an id after its window. The store remembers it for ever, and what the store does not have yet
 // is found in the log.
 func TestAResendAfterTheDedupWindow(t *testing.T) {
+	t.Parallel()
 	cfg := testConfig(t)
 	cfg.Streams.DedupWindow = time.Second
 	d := up(t, cfg)
@@ -224,6 +225,7 @@ func secondEdge(t *testing.T, d *deployment) *deployment {
 func (u *user) at(d *deployment) *user { return &user{d: d, id: u.id, token: u.token} }
 
 func TestTwoGatewaysAreOne(t *testing.T) {
+	t.Parallel()
 	cfg := testConfig(t)
 	cfg.Hub.LeafListen = freePort(t)
 	d := up(t, cfg)

@@ -15,6 +15,7 @@ import (
 
 // Whenever a socket breaks, its cursor brings exactly what is missing: once, in order, with no seam.
 func TestResumeIsExact(t *testing.T) {
+	t.Parallel()
 	for name, ring := range map[string]int{"from the ring": 2048, "from pages of the log": 3} {
 		t.Run(name, func(t *testing.T) {
 			cfg := testConfig(t)
@@ -87,6 +88,7 @@ func cutOften(t *testing.T, who *user, cursor uint64, times int) []frame {
 }
 
 func TestCursorsThatCannotBeResumed(t *testing.T) {
+	t.Parallel()
 	d := up(t, testConfig(t))
 	alice := d.signIn("alice")
 	s := alice.open()
@@ -121,6 +123,7 @@ func TestCursorsThatCannotBeResumed(t *testing.T) {
 
 // A stream keeps its events for a time; a cursor from before that is told to resync, also while it reads on.
 func TestACursorOlderThanTheStream(t *testing.T) {
+	t.Parallel()
 	cfg := testConfig(t)
 	cfg.Streams.MaxAge, cfg.Streams.DedupWindow = 2*time.Second, time.Second
 	cfg.Edge.RingEntries = 2

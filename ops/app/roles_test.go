@@ -125,6 +125,7 @@ func (a *apart) checkTalk(alice, bob *user, general, what string, cursor *uint64
 // The six roles are processes of their own, from one config file. They start in any order, and any of them may be
 // killed and started again.
 func TestRolesApart(t *testing.T) {
+	t.Parallel()
 	a := takeApart(t)
 	a.start("deliver", "persist", "edge", "api", "leaf", "hub")
 	a.serve(roleNames...)
@@ -158,6 +159,7 @@ func TestRolesApart(t *testing.T) {
 
 // The role deliver may be there before what it needs, and may be killed: who was not there is told when it is back, once.
 func TestDeliverAlone(t *testing.T) {
+	t.Parallel()
 	a := takeApart(t, `deliver { grace: "100ms", first_retry: "100ms", allow_private: ["127.0.0.0/8"] }`)
 	admin := freePort(t)
 	deliver := func() *process { return canopy(t, "deliver", "--config", a.conf, "--set", "admin="+admin) }

@@ -171,10 +171,12 @@ func advisories(t *testing.T, c *streamstest.Cluster, n int) map[chat.Seq]string
 }
 
 func TestEveryEventIsHandledOnce(t *testing.T) {
+	t.Parallel()
 	for name, url := range map[string]func(*streamstest.Cluster) string{
 		"at the hub": (*streamstest.Cluster).HubURL, "at the leaf": (*streamstest.Cluster).LeafURL,
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			c := streamstest.Start(t)
 			conn := dial(t, url(c))
 			fill(t, c, 1000)
@@ -208,6 +210,7 @@ func TestEveryEventIsHandledOnce(t *testing.T) {
 
 // An outage is not a poison message: nothing is pulled, nothing is counted, and it recovers by itself.
 func TestAnOutageSpendsNoDeliveries(t *testing.T) {
+	t.Parallel()
 	c := streamstest.Start(t)
 	conn := dial(t, c.LeafURL())
 	fill(t, c, 300)
@@ -260,6 +263,7 @@ func TestAnOutageSpendsNoDeliveries(t *testing.T) {
 
 // Another process on the same consumer is not given what is held here.
 func TestWhatIsHeldGoesToNobodyElse(t *testing.T) {
+	t.Parallel()
 	c := streamstest.Start(t)
 	fill(t, c, 20)
 	entered := make(chan struct{}, 100)
@@ -282,6 +286,7 @@ func TestWhatIsHeldGoesToNobodyElse(t *testing.T) {
 }
 
 func TestASlowHandlerGetsNothingTwice(t *testing.T) {
+	t.Parallel()
 	c := streamstest.Start(t)
 	conn := dial(t, c.LeafURL())
 	fill(t, c, 20)
@@ -298,6 +303,7 @@ func TestASlowHandlerGetsNothingTwice(t *testing.T) {
 }
 
 func TestParkedEventsAreToldWithTheirReason(t *testing.T) {
+	t.Parallel()
 	c := streamstest.Start(t)
 	conn := dial(t, c.LeafURL())
 	fill(t, c, 3)
@@ -337,6 +343,7 @@ func TestParkedEventsAreToldWithTheirReason(t *testing.T) {
 }
 
 func TestARetriedEventComesAgain(t *testing.T) {
+	t.Parallel()
 	c := streamstest.Start(t)
 	conn := dial(t, c.LeafURL())
 	fill(t, c, 10)
@@ -359,6 +366,7 @@ func TestARetriedEventComesAgain(t *testing.T) {
 
 // A retry is after the time that the handler says, whatever the consumer's backoff for that delivery is.
 func TestARetryOverrulesTheBackoff(t *testing.T) {
+	t.Parallel()
 	c := streamstest.Start(t)
 	consumer, err := c.HubJS.Consumer(c.Context(), stream, streams.ConsumerPersist)
 	if err != nil {
@@ -389,6 +397,7 @@ func TestARetryOverrulesTheBackoff(t *testing.T) {
 }
 
 func TestAfterAnyOtherErrorAllAreRetried(t *testing.T) {
+	t.Parallel()
 	c := streamstest.Start(t)
 	conn := dial(t, c.LeafURL())
 	fill(t, c, 10)
@@ -412,6 +421,7 @@ func TestAfterAnyOtherErrorAllAreRetried(t *testing.T) {
 
 // Whatever breaks, consuming goes on by itself, and what was acknowledged is not handled again for long.
 func TestConsumingGoesOnWhen(t *testing.T) {
+	t.Parallel()
 	for name, breakIt := range map[string]func(*testing.T, *streamstest.Cluster, *bus.Conn){
 		"the hub restarts": func(_ *testing.T, c *streamstest.Cluster, _ *bus.Conn) { c.RestartHub() },
 		"the link is cut": func(_ *testing.T, c *streamstest.Cluster, _ *bus.Conn) {
@@ -441,6 +451,7 @@ func TestConsumingGoesOnWhen(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			c := streamstest.Start(t)
 			conn := dial(t, c.LeafURL())
 			fill(t, c, 100)
@@ -460,6 +471,7 @@ func TestConsumingGoesOnWhen(t *testing.T) {
 }
 
 func TestWithoutTheHubItDoesNotPull(t *testing.T) {
+	t.Parallel()
 	c := streamstest.Start(t)
 	consumer, _ := start(t, dial(t, c.LeafURL()), consume.Config{}, func(_ context.Context, batch []bus.Delivery) ([]bus.Outcome, error) {
 		return allDone(batch), nil
@@ -472,6 +484,7 @@ func TestWithoutTheHubItDoesNotPull(t *testing.T) {
 }
 
 func TestTheEndLetsTheHandlerFinish(t *testing.T) {
+	t.Parallel()
 	c := streamstest.Start(t)
 	conn := dial(t, c.LeafURL())
 	fill(t, c, 500)
@@ -502,6 +515,7 @@ func TestTheEndLetsTheHandlerFinish(t *testing.T) {
 }
 
 func TestTheEndInAnOutageDoesNotWaitForIt(t *testing.T) {
+	t.Parallel()
 	c := streamstest.Start(t)
 	conn := dial(t, c.LeafURL())
 	fill(t, c, 10)
@@ -518,6 +532,7 @@ func TestTheEndInAnOutageDoesNotWaitForIt(t *testing.T) {
 }
 
 func TestAHandlerThatHangsIsEndedAfterItsGrace(t *testing.T) {
+	t.Parallel()
 	c := streamstest.Start(t)
 	fill(t, c, 10)
 	entered := make(chan struct{}, 100)
@@ -531,6 +546,7 @@ func TestAHandlerThatHangsIsEndedAfterItsGrace(t *testing.T) {
 }
 
 func TestNothingIsPulledBeforeItIsReady(t *testing.T) {
+	t.Parallel()
 	c := streamstest.Start(t)
 	conn := dial(t, c.LeafURL())
 	fill(t, c, 10)
@@ -582,6 +598,7 @@ func TestNothingRunsOn(t *testing.T) {
 
 // What a consumer has handed out is not what it is done with; and a new one beside an old log has handed out nothing.
 func TestHowFarAConsumerHasCome(t *testing.T) {
+	t.Parallel()
 	c := streamstest.Start(t)
 	conn := dial(t, c.HubURL())
 	reached := func() consume.Reach {

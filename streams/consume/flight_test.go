@@ -14,6 +14,7 @@ import (
 )
 
 func TestBatchesAreHandledSideBySide(t *testing.T) {
+	t.Parallel()
 	c := streamstest.Start(t)
 	conn := dial(t, c.HubURL())
 	fill(t, c, 600)
@@ -50,6 +51,7 @@ func TestBatchesAreHandledSideBySide(t *testing.T) {
 
 // While one batch waits for an outage to end, no other is pulled; those that were under way come to their end.
 func TestAnOutageOfOneBatchHoldsThePulls(t *testing.T) {
+	t.Parallel()
 	c := streamstest.Start(t)
 	conn := dial(t, c.HubURL())
 	fill(t, c, 400)
@@ -84,6 +86,7 @@ func TestAnOutageOfOneBatchHoldsThePulls(t *testing.T) {
 
 // What is kept comes again without being delivered again, and keeps nothing else from coming.
 func TestWhatIsKeptComesAgain(t *testing.T) {
+	t.Parallel()
 	c := streamstest.Start(t)
 	conn := dial(t, c.HubURL())
 	fill(t, c, 40)
@@ -117,6 +120,7 @@ func TestWhatIsKeptComesAgain(t *testing.T) {
 }
 
 func TestABatchIsBoundedInBytes(t *testing.T) {
+	t.Parallel()
 	c := streamstest.Start(t)
 	conn := dial(t, c.HubURL())
 	for range 40 {
@@ -143,6 +147,7 @@ func TestABatchIsBoundedInBytes(t *testing.T) {
 
 // What a process holds in an outage when it is stopped goes to others at once.
 func TestWhatIsHeldIsGivenBackAtTheEnd(t *testing.T) {
+	t.Parallel()
 	c := streamstest.Start(t)
 	fill(t, c, 20)
 	entered := make(chan struct{}, 100)

@@ -73,6 +73,7 @@ func deliversAtMost(t *testing.T, c *streamstest.Cluster, n int) {
 }
 
 func TestAnyStreamIsConsumed(t *testing.T) {
+	t.Parallel()
 	for name, test := range map[string]struct{ stream, consumer, subject string }{
 		"DELIVERY":   {streams.StreamDelivery, streams.ConsumerPush, "delivery.w.u"},
 		"SCHED":      {streams.StreamSched, streams.ConsumerDue, "due.w.u.i"},
@@ -104,6 +105,7 @@ func TestAnyStreamIsConsumed(t *testing.T) {
 }
 
 func TestAParkIsNotedFirst(t *testing.T) {
+	t.Parallel()
 	c := streamstest.Start(t)
 	conn := dial(t, c.LeafURL())
 	const n = 1000
@@ -143,6 +145,7 @@ func TestAParkIsNotedFirst(t *testing.T) {
 
 // While the hub does not take the note, the event is neither parked nor delivered again, and nothing else is pulled.
 func TestWithoutItsNoteNothingIsParked(t *testing.T) {
+	t.Parallel()
 	c := streamstest.Start(t)
 	conn := dial(t, c.HubURL())
 	fill(t, c, 30)
@@ -181,6 +184,7 @@ func TestWithoutItsNoteNothingIsParked(t *testing.T) {
 
 // Who is stopped while the hub takes no notes gives the events back: another process parks them.
 func TestWhatCouldNotBeNotedIsGivenBack(t *testing.T) {
+	t.Parallel()
 	c := streamstest.Start(t)
 	conn := dial(t, c.HubURL())
 	fill(t, c, 5)
@@ -212,6 +216,7 @@ func TestWhatCouldNotBeNotedIsGivenBack(t *testing.T) {
 
 // The last retry becomes a park with the last error, so that the server need not give the event up.
 func TestAfterTheLastDeliveryARetryIsAPark(t *testing.T) {
+	t.Parallel()
 	c := streamstest.Start(t)
 	deliversAtMost(t, c, 3)
 	conn := dial(t, c.LeafURL())
@@ -253,6 +258,7 @@ func TestAfterTheLastDeliveryARetryIsAPark(t *testing.T) {
 }
 
 func TestTheErrorOfAHandlerIsTheReason(t *testing.T) {
+	t.Parallel()
 	c := streamstest.Start(t)
 	deliversAtMost(t, c, 1)
 	conn := dial(t, c.LeafURL())
@@ -270,6 +276,7 @@ func TestTheErrorOfAHandlerIsTheReason(t *testing.T) {
 
 // The reader of the notes does not note what it cannot read: it would read that next, for ever.
 func TestTheReaderOfNotesWritesNone(t *testing.T) {
+	t.Parallel()
 	c := streamstest.Start(t)
 	if _, err := c.HubJS.Publish(c.Context(), "parked.by.hand", []byte("no note")); err != nil {
 		t.Fatal(err)
@@ -323,6 +330,7 @@ func TestARetryOnTheBackoffIsSpread(t *testing.T) {
 
 // A consumer that passes over what was put there by hand leaves it to another one of the stream to say so.
 func TestWhatIsForeignIsPassedOver(t *testing.T) {
+	t.Parallel()
 	c := streamstest.Start(t)
 	conn := dial(t, c.LeafURL())
 	fill(t, c, 1)

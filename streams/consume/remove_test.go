@@ -11,6 +11,7 @@ import (
 
 // What ends and is nobody else's is taken out of its stream, and the server has nothing to tell about it.
 func TestWhatIsRemovedIsGone(t *testing.T) {
+	t.Parallel()
 	c := streamstest.Start(t)
 	conn := dial(t, c.LeafURL())
 	fill(t, c, 200)

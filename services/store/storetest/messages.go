@@ -108,7 +108,7 @@ func page(t testing.TB, s store.Messages, q store.PageQuery) store.Page {
 const writers = 4
 
 func randomHistories(t *testing.T, s store.Messages) {
-	histories, length := 40, 150
+	histories, length := manyHistories, 150
 	if testing.Short() {
 		histories = 8
 	}

@@ -2,5 +2,7 @@
 
 package storetest
 
-// manyPeople are those of a large channel.
-const manyPeople = 10_000
+const (
+	manyPeople    = 10_000 // of a large channel
+	manyHistories = 40     // that are random
+)

@@ -2,5 +2,8 @@
 
 package storetest
 
-// manyPeople are those of a large channel. The race detector makes a store in this process ten times as slow.
-const manyPeople = 2_000
+// The race detector makes a store in this process ten times as slow.
+const (
+	manyPeople    = 2_000 // of a large channel
+	manyHistories = 15    // that are random
+)
