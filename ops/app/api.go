@@ -43,19 +43,19 @@ func (a *App) startAPI(ctx context.Context) error {
 // startSessions wires who somebody is.
 func (a *App) startSessions(ctx context.Context) (err error) {
 	r := a.api
-	if r.signer, err = auth.OpenSigner(ctx, auth.SignerConfig{Keyring: r.Store, Lifetime: a.cfg.Auth.TokenLife}); err != nil {
+	if r.signer, err = auth.OpenSigner(ctx, auth.SignerConfig{Keyring: r.Store, Lifetime: a.cfg.Auth.TokenLife, Now: a.cfg.Clock.Now}); err != nil {
 		return err
 	}
 	bucket, err := hubBucket(a.hubConn, streams.BucketRevocations)
 	if err != nil {
 		return err
 	}
-	r.verifier = auth.NewVerifier(auth.VerifierConfig{Source: r.signer, Revocations: a.revocations})
+	r.verifier = auth.NewVerifier(auth.VerifierConfig{Source: r.signer, Revocations: a.revocations, Now: a.cfg.Clock.Now})
 	r.passwords = auth.NewPasswords(0)
 	r.sessions = auth.New(auth.Config{
 		Accounts: r.Store, SignIns: r.Store, Tickets: r.Store, Passwords: r.passwords, Signer: r.signer,
 		Announcer: remote.Announcer{Bucket: bucket, Life: r.signer.RevocationLife()}, Revocations: a.revocations, Throttle: throttle.New(throttle.Config{}),
-		RefreshLife: a.cfg.Auth.SessionLife, Logger: a.log.With("component", "auth"),
+		RefreshLife: a.cfg.Auth.SessionLife, Now: a.cfg.Clock.Now, Logger: a.log.With("component", "auth"),
 	})
 	a.life.Start("sign-ins", r.sessions.Run, nil)
 	return nil
@@ -69,7 +69,7 @@ func (a *App) startAccounts(context.Context) error {
 		return err
 	}
 	r.accounts, err = accounts.New(accounts.Config{
-		Store: r.Store, Directory: r.Directory, Hasher: r.passwords, Mailer: mailer, SignOuts: r.sessions, PublicURL: a.publicURL(),
+		Store: r.Store, Directory: r.Directory, Hasher: r.passwords, Mailer: mailer, SignOuts: r.sessions, PublicURL: a.publicURL(), Now: a.cfg.Clock.Now,
 		Logger: a.log.With("component", "accounts"),
 	})
 	return err

@@ -38,7 +38,7 @@ func (a *App) startEdge(ctx context.Context) error {
 	})
 	others := remote.New(a.leafConn)
 	who := remote.Verifier{
-		Tokens:      auth.NewVerifier(auth.VerifierConfig{Source: others, Revocations: a.revocations}),
+		Tokens:      auth.NewVerifier(auth.VerifierConfig{Source: others, Revocations: a.revocations, Now: a.cfg.Clock.Now}),
 		Revocations: a.revocations, Roles: others,
 	}
 	publisher := a.startPublisher("edge publisher", a.leafConn)

@@ -31,7 +31,7 @@ func (a *App) startRevocations(context.Context) error {
 	if err != nil {
 		return err
 	}
-	a.revocations = auth.NewRevocations(auth.RevocationsConfig{})
+	a.revocations = auth.NewRevocations(auth.RevocationsConfig{Now: a.cfg.Clock.Now})
 	a.life.Start("revocations", func(ctx context.Context) error {
 		return bucket.Watch(ctx, nil, a.noteRevocation)
 	}, nil)

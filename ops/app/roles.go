@@ -36,7 +36,7 @@ func (a *App) startRules(context.Context) error {
 	if a.rules, err = rules.Open(rules.Config{
 		Conn: a.hubConn, Directory: a.directory, Messages: a.messages, Publisher: a.publisher, Window: a.dedupWindow(),
 		Submitter: func(s event.Submitter) event.Submitter { return obs.NewSubmitter(s, a.metrics, a.tracer) },
-		Among:     streams.ShardsFor(a.cfg.Region, ctl.Placement(a.cfg)), Logger: a.log,
+		Among:     streams.ShardsFor(a.cfg.Region, ctl.Placement(a.cfg)), Now: a.cfg.Clock.Now, Logger: a.log,
 	}); err != nil {
 		return err
 	}

@@ -32,6 +32,7 @@ type Config struct {
 	Limits    Limits    `conf:"limits"`
 	Mail      Mail      `conf:"mail"`
 	Deliver   Deliver   `conf:"deliver"`
+	Clock     Clock     `conf:"clock"`
 }
 
 // Hub is the NATS server that holds the streams, and how others reach it.
@@ -74,6 +75,7 @@ type Cassandra struct {
 	Password    string        `conf:"password" is:"secret"`      // of User
 	TLSCA       string        `conf:"tls_ca" is:"path"`          // PEM file of who signs the nodes' certificates; empty: no TLS
 	Timeout     time.Duration `conf:"timeout"`                   // of one question to a node
+	Through     []string      `conf:"through"`                   // nodes that are reached by another address, NODE=ADDRESS with ports: a proxy that leads there
 	BucketRows  int           `conf:"bucket_rows" is:"count"`    // rows of a channel after which another partition begins
 }
 
@@ -138,6 +140,16 @@ type Deliver struct {
 	Contact      string        `conf:"contact" is:"contact"`    // whom push services write to about us: mailto:ops@example.org, or an https URL (RFC 8292)
 	AllowPrivate []string      `conf:"allow_private" is:"cidr"` // private networks that webhooks and push services may lie in, such as 10.1.0.0/16; none by default
 }
+
+// Clock makes a process take it for another time than it is, wherever it decides by the time of day. It is for trials of clocks that are wrong
+// (canopy verify), and for nothing else.
+type Clock struct {
+	Ahead  time.Duration `conf:"ahead"`  // of the system's clock
+	Behind time.Duration `conf:"behind"` // it
+}
+
+// Now is the time by this clock.
+func (c Clock) Now() time.Time { return time.Now().Add(c.Ahead - c.Behind) }
 
 // Layout says which processes the roles run in. The ports of NATS depend on it.
 type Layout uint8

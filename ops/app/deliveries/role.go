@@ -37,13 +37,13 @@ func NewRole(s *Shared) *Role {
 	r := &Role{shared: s, jobs: deliver.NewWorkerSource(c.Conn, s.ready)}
 	r.router = deliver.NewRouter(deliver.RouterConfig{
 		Source: s.routed, Recipients: c.Directory, Wishes: c.Directory, Threads: c.Messages, Cursors: c.Messages, States: c.Messages, Jobs: s.later,
-		Grace: c.Settings.Deliver.Grace, Logger: c.Logger.With("component", "router"),
+		Grace: c.Settings.Deliver.Grace, Now: c.Settings.Clock.Now, Logger: c.Logger.With("component", "router"),
 	})
 	r.worker = deliver.NewWorker(deliver.WorkerConfig{
 		Source: r.jobs, Cursors: c.Messages, States: c.Messages, Messages: c.Messages, Members: c.Directory, Preferences: c.Directory, Names: c.Directory,
 		Targets: s.Targets, Jobs: s.later, Skipped: target.Skipped,
 		Policy: due.Policy{Attempts: c.Settings.Deliver.Attempts, FirstRetry: c.Settings.Deliver.FirstRetry, MaxRetry: c.Settings.Deliver.MaxRetry, MaxAge: c.Settings.Deliver.MaxAge},
-		Logger: c.Logger.With("component", "worker"),
+		Now:    c.Settings.Clock.Now, Logger: c.Logger.With("component", "worker"),
 	})
 	// Nobody runs this persister: it knows how an event comes into the store, for events that one of those who run gave up.
 	stored := persist.New(persist.Config{Store: c.Messages, Shown: c.Messages, Source: persist.NewConsumers(c.Conn, nil), Log: bus.NewLog(c.Conn), Logger: c.Logger.With("component", "redrive")})

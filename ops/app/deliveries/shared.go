@@ -51,12 +51,12 @@ func Open(cfg Config) (*Shared, error) {
 	s.private = len(private) > 0
 	if s.Targets, err = target.New(target.Config{
 		Subscriptions: cfg.Directory, Webhooks: cfg.Directory, Secrets: cfg.Directory, Contact: cfg.Settings.Deliver.Contact, AllowPrivate: private,
-		Logger: cfg.Logger.With("component", "targets"),
+		Now: cfg.Settings.Clock.Now, Logger: cfg.Logger.With("component", "targets"),
 	}); err != nil {
 		return nil, err
 	}
 	if s.Schedule, err = schedule.New(schedule.Config{
-		Later: s.later, Log: cfg.Rules.Submitter, Directory: cfg.Rules.Directory, Conn: cfg.Conn, Logger: cfg.Logger.With("component", "schedule"),
+		Later: s.later, Log: cfg.Rules.Submitter, Directory: cfg.Rules.Directory, Conn: cfg.Conn, Now: cfg.Settings.Clock.Now, Logger: cfg.Logger.With("component", "schedule"),
 	}); err != nil {
 		return nil, err
 	}
@@ -79,7 +79,7 @@ func (s *Shared) ready(ctx context.Context) error {
 // Notify is what REST says of reading, of reaching people and of what waits.
 func (s *Shared) Notify(ctx context.Context) (notify.Config, error) {
 	r := s.cfg.Rules
-	reaching, err := reach.New(reach.Config{Store: r.Store, Members: r.Store, Channels: r.Directory, AllowInsecure: s.private})
+	reaching, err := reach.New(reach.Config{Store: r.Store, Members: r.Store, Channels: r.Directory, AllowInsecure: s.private, Now: s.cfg.Settings.Clock.Now})
 	if err != nil {
 		return notify.Config{}, err
 	}

@@ -28,6 +28,7 @@ type Config struct {
 	Submitter func(event.Submitter) event.Submitter // counts and traces what goes into the log
 	Window    time.Duration                         // that the log knows a repetition
 	Among     []streams.Shard                       // that workspaces made here lie in
+	Now       func() time.Time
 	Logger    *slog.Logger
 }
 
@@ -45,10 +46,10 @@ type Rules struct {
 func Open(cfg Config) (*Rules, error) {
 	r, log := &Rules{Store: cfg.Directory}, bus.NewLog(cfg.Conn)
 	r.Relay = directory.NewRelay(directory.RelayConfig{
-		Outbox: r.Store, Log: directory.Hub{Publisher: cfg.Publisher, Reader: log}, Window: cfg.Window, Logger: cfg.Logger.With("component", "relay"),
+		Outbox: r.Store, Log: directory.Hub{Publisher: cfg.Publisher, Reader: log}, Window: cfg.Window, Now: cfg.Now, Logger: cfg.Logger.With("component", "relay"),
 	})
 	var err error
-	if r.Directory, err = directory.New(directory.Config{Store: r.Store, Shards: streams.Shards, Among: cfg.Among, Relay: r.Relay}); err != nil {
+	if r.Directory, err = directory.New(directory.Config{Store: r.Store, Shards: streams.Shards, Among: cfg.Among, Relay: r.Relay, Now: cfg.Now}); err != nil {
 		return nil, err
 	}
 	r.Reader = history.New(history.Config{Store: cfg.Messages, Log: log, Logger: cfg.Logger.With("component", "history")})
@@ -57,7 +58,7 @@ func Open(cfg Config) (*Rules, error) {
 	}))
 	if r.Cursors, err = cursors.New(cursors.Config{
 		Directory: r.Directory, Tenures: r.Store, Read: cfg.Messages, Log: log, Delivered: cfg.Messages, Notices: adapt.Notices{Carrier: eph.New(cfg.Conn)},
-		Logger: cfg.Logger.With("component", "cursors"),
+		Now: cfg.Now, Logger: cfg.Logger.With("component", "cursors"),
 	}); err != nil {
 		return nil, err
 	}

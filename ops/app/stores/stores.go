@@ -41,7 +41,7 @@ func cassandraConfig(cfg config.Config, log *slog.Logger) cassandra.Config {
 	c := cfg.Cassandra
 	return cassandra.Config{
 		Hosts: c.Hosts, Keyspace: c.Keyspace, Datacenter: c.Datacenter, Replication: c.Replication,
-		User: c.User, Password: c.Password, TLSCA: c.TLSCA, Timeout: c.Timeout, BucketRows: c.BucketRows, Logger: log,
+		User: c.User, Password: c.Password, TLSCA: c.TLSCA, Timeout: c.Timeout, Through: c.Through, BucketRows: c.BucketRows, Logger: log,
 	}
 }
 
