@@ -29,7 +29,8 @@ type Deployment struct {
 	APIs       []*Process            // one; one for each region, with shared stores
 	Persisters []*Process            // as APIs
 	Deliverers []*Process            // as APIs
-	Links      map[string]Link       // by region; empty without LinkThroughProxy
+	Links      map[string]Link       // by region; empty without LinkThroughProxy or Proxies
+	Ways       []Way                 // all that Options.Proxies promises
 
 	o      Options
 	plan   *plan
@@ -70,14 +71,12 @@ func (d *Deployment) start(ctx context.Context) (err error) {
 	}
 	d.Hubs, d.APIs, d.Persisters = d.plan.of("hub", ""), d.plan.of("api", ""), d.plan.of("persist", "")
 	d.Deliverers = d.plan.of("deliver", "")
+	if err := d.pave(); err != nil {
+		return err
+	}
 	for i, leaf := range d.plan.of("leaf", "") {
 		region := d.Regions[i]
 		d.Leaves[region], d.Gateways[region] = leaf, d.plan.of("edge", region)
-		if d.o.LinkThroughProxy {
-			if d.Links[region], err = newLink(region, d.plan.links[region], d.plan.hubs, d.life); err != nil {
-				return err
-			}
-		}
 		apis := &turn{of: d.plan.of("api", region), otherwise: d.APIs}
 		if len(apis.of) == 0 {
 			apis.of = d.APIs
@@ -86,7 +85,7 @@ func (d *Deployment) start(ctx context.Context) (err error) {
 		if err != nil {
 			return err
 		}
-		d.life.Start("front of "+region, f.Run, nil)
+		d.life.Start(frontOf(region), f.Run, nil)
 	}
 	for _, p := range d.Processes() {
 		p.changed = d.write
@@ -138,16 +137,25 @@ func (d *Deployment) await(ctx context.Context, ready func(*Process)) error {
 }
 
 // URL is where people of a region reach REST and, at /socket, any of its gateways.
-func (d *Deployment) URL(region string) string { return "http://" + d.plan.fronts[region] }
+func (d *Deployment) URL(region string) string { return "http://" + d.plan.outside[frontOf(region)] }
 
 // Socket is the address of a gateway's own sockets, past the front: live.Options.URL.
-func (d *Deployment) Socket(gateway *Process) string { return "ws://" + gateway.Address + "/socket" }
+func (d *Deployment) Socket(gateway *Process) string {
+	return "ws://" + d.plan.outside[gateway.Name] + "/socket"
+}
+
+// REST is where an api itself is reached, past the front.
+func (d *Deployment) REST(api *Process) string { return "http://" + d.plan.outside[api.Name] }
 
 // HubURL is the hub for services and operators: NATS URLs of all its nodes with a login, commas between.
-func (d *Deployment) HubURL() string { return d.plan.hubURL(userServices, d.plan.passwords.services) }
+func (d *Deployment) HubURL() string {
+	return d.plan.hubURL("", userServices, d.plan.passwords.services)
+}
 
 // SystemURL is the same in the system account.
-func (d *Deployment) SystemURL() string { return d.plan.hubURL(userSystem, d.plan.passwords.system) }
+func (d *Deployment) SystemURL() string {
+	return d.plan.hubURL("", userSystem, d.plan.passwords.system)
+}
 
 // LeafURL is a region's leaf with the login of its gateways.
 func (d *Deployment) LeafURL(region string) string {

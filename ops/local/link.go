@@ -4,26 +4,11 @@ import (
 	"time"
 
 	"github.com/canopychat/canopy/ops/faultproxy"
-	"github.com/canopychat/canopy/ops/lifecycle"
 )
 
-// Link is the way between a region's leaf and the hub: a proxy before each node of the hub, in the order of Hubs. Its
+// Link is the ways between a region's leaf and the hub: a proxy before each node of the hub, in the order of Hubs. Its
 // methods are those of all proxies at once.
 type Link []*faultproxy.Proxy
-
-// newLink takes the addresses and serves them until life stops.
-func newLink(region string, at []string, hubs []hubNode, life *lifecycle.Lifecycle) (Link, error) {
-	var l Link
-	for i, address := range at {
-		p, err := faultproxy.New(faultproxy.Config{Target: hubs[i].leaves, Listen: address})
-		if err != nil {
-			return nil, err
-		}
-		life.Start("link of "+region, p.Run, nil)
-		l = append(l, p)
-	}
-	return l, nil
-}
 
 // Cut breaks the link, and refuses each try to have it again.
 func (l Link) Cut() { l.each((*faultproxy.Proxy).Cut) }

@@ -23,8 +23,10 @@ type Options struct {
 	Postgres  string   // DSN of the Directory's database; an SQLite file when empty
 
 	LinkThroughProxy bool // Links stand between the leaves and the hub
+	Proxies          bool // Ways stand in every connection: of people, of gateways, leaves and services, and between the nodes of the hub; Links are among them
 
 	Settings []string          // more settings for every process, KEY=VALUE as --set takes them
+	Env      []string          // more of the environment of every process, KEY=VALUE
 	Say      func(text string) // is told what happens, in one line each, by many goroutines; may be nil
 	Log      *slog.Logger      // of what runs in this process; none when nil
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/canopychat/canopy/ops/datadir"
 	"github.com/canopychat/canopy/ops/deploy"
 	"github.com/canopychat/canopy/ops/deploy/certs"
+	"github.com/canopychat/canopy/ops/local/ports"
 )
 
 // hubNodes are as many as the hub has in production: one may be gone at any time.
@@ -40,13 +41,14 @@ type hubNode struct{ clients, leaves, members string }
 // plan is who runs where, made before anything starts.
 type plan struct {
 	o       Options
-	at      addresses
+	at      ports.Free
 	secrets datadir.Secrets
 	tls     certs.Set
 
 	hubs      []hubNode
-	links     map[string][]string // by region: where its leaf finds each hub node
-	fronts    map[string]string   // by region: host:port
+	ways      []wayPlan
+	fronts    map[string]string // by region: where its front listens
+	outside   map[string]string // by name of front, gateway or api: where people reach it
 	passwords struct {
 		services, system string
 		leaf, gateway    map[string]string // by region
@@ -57,7 +59,7 @@ type plan struct {
 
 // newPlan finds addresses for all, and makes passwords.
 func newPlan(o Options, secrets datadir.Secrets) (*plan, error) {
-	p := &plan{o: o, secrets: secrets, links: map[string][]string{}, fronts: map[string]string{}}
+	p := &plan{o: o, secrets: secrets, fronts: map[string]string{}, outside: map[string]string{}}
 	p.passwords.services, p.passwords.system = datadir.Password(), datadir.Password()
 	p.passwords.leaf, p.passwords.gateway = map[string]string{}, map[string]string{}
 	for range hubNodes {
@@ -65,14 +67,8 @@ func newPlan(o Options, secrets datadir.Secrets) (*plan, error) {
 	}
 	for _, region := range o.Regions {
 		p.fronts[region] = p.address()
+		p.open(frontOf(region), p.fronts[region])
 		p.passwords.leaf[region], p.passwords.gateway[region] = datadir.Password(), datadir.Password()
-		for _, h := range p.hubs {
-			at := h.leaves
-			if o.LinkThroughProxy {
-				at = p.address()
-			}
-			p.links[region] = append(p.links[region], at)
-		}
 	}
 	for _, dir := range []string{"conf", "logs", "data", "tls"} {
 		p.note(os.MkdirAll(filepath.Join(o.Dir, dir), 0o700))
@@ -81,7 +77,7 @@ func newPlan(o Options, secrets datadir.Secrets) (*plan, error) {
 	p.note(err)
 	p.tls = set
 	p.fill()
-	p.note(p.at.release())
+	p.note(p.at.Release())
 	return p, p.err
 }
 
@@ -119,7 +115,7 @@ func (p *plan) note(err error) {
 }
 
 func (p *plan) address() string {
-	address, err := p.at.next()
+	address, err := p.at.Next()
 	p.note(err)
 	return address
 }
@@ -138,7 +134,7 @@ func (p *plan) of(role, region string) []*Process {
 // add plans a process; settings are lines of its file.
 func (p *plan) add(process *Process, settings ...string) {
 	admin := p.address()
-	process.canopy, process.settings = p.o.Canopy, p.o.Settings
+	process.canopy, process.settings, process.env = p.o.Canopy, p.o.Settings, p.o.Env
 	process.AdminURL = "http://" + admin
 	process.Log = filepath.Join(p.o.Dir, "logs", process.Name+".log")
 	process.Config = filepath.Join(p.o.Dir, "conf", process.Name+".conf")
@@ -157,18 +153,26 @@ func (p *plan) add(process *Process, settings ...string) {
 
 func setting(key, value string) string { return key + ": " + deploy.Quote(value) }
 
+func hubName(i int) string { return fmt.Sprintf("hub-%d", i+1) }
+
+func frontOf(region string) string { return "front-" + region }
+
 // hub plans a node of the hub, from the file that we ship.
 func (p *plan) hub(i int) {
-	h, name := p.hubs[i], fmt.Sprintf("hub-%d", i+1)
+	h, name := p.hubs[i], hubName(i)
 	monitor := p.address()
 	var routes []string
-	for _, other := range p.hubs {
-		routes = append(routes, "nats-route://"+other.members)
+	for n, other := range p.hubs {
+		from := name
+		if n == i {
+			from = "" // it finds that this is itself
+		}
+		routes = append(routes, "nats-route://"+p.way(from, hubName(n), other.members))
 	}
 	process := &Process{Name: name, Role: "hub", Address: h.clients}
-	file := p.server(name, deploy.HubConf)
+	file := p.server(name, p.hubConf())
 	p.add(process, setting("hub.server", file), p.streams())
-	process.env = append(p.serverEnv(),
+	process.env = append(slices.Concat(process.env, p.serverEnv()),
 		"CANOPY_HUB_NAME="+deploy.Quote(name),
 		"CANOPY_HUB_TAGS="+deploy.Quote("region:"+p.o.Regions[i%len(p.o.Regions)]),
 		"CANOPY_HUB_LISTEN="+h.clients, "CANOPY_HUB_MONITOR="+monitor,
@@ -187,16 +191,16 @@ func (p *plan) hub(i int) {
 
 // leaf plans the leaf node of a region, from the file that we ship.
 func (p *plan) leaf(region string) {
-	name := "leaf-" + region
+	name := leafPrefix + region
 	at, monitor := p.address(), p.address()
 	var hubs []string
-	for _, link := range p.links[region] {
-		hubs = append(hubs, withLogin("tls", region, p.passwords.leaf[region], link))
+	for i, h := range p.hubs {
+		hubs = append(hubs, withLogin("tls", region, p.passwords.leaf[region], p.way(name, hubName(i), h.leaves)))
 	}
 	process := &Process{Name: name, Role: "leaf", Region: region, Address: at}
 	file := p.server(name, deploy.LeafConf)
 	p.add(process, setting("leaf.server", file))
-	process.env = append(p.serverEnv(),
+	process.env = append(slices.Concat(process.env, p.serverEnv()),
 		"CANOPY_REGION="+region, "CANOPY_LEAF_NAME="+deploy.Quote(name), "CANOPY_LEAF_LISTEN="+at, "CANOPY_LEAF_MONITOR="+monitor,
 		"CANOPY_LEAF_HUBS="+deploy.List(hubs...), "CANOPY_LEAF_STORE="+deploy.Quote(filepath.Join(process.Data, datadir.Leaf)),
 		"CANOPY_GATEWAY_PASSWORD="+deploy.Quote(p.passwords.gateway[region]),
@@ -226,41 +230,53 @@ func (p *plan) streams() string {
 // service plans an api, a persister or a deliverer, near the hub.
 func (p *plan) service(role, region, data string) {
 	process := &Process{Name: role, Role: role, Region: region}
-	lines := []string{setting("hub.url", p.hubURL(userServices, p.passwords.services)), p.streams()}
 	if region != "" {
 		process.Name += "-" + region
 	}
-	lines = append(lines, p.stores()...)
+	lines := []string{setting("hub.url", p.hubURL(process.Name, userServices, p.passwords.services)), p.streams()}
+	lines = append(lines, p.stores(process.Name)...)
 	if p.o.shared() {
 		data = process.Name
 	}
 	process.Data = data
 	if role == "api" {
 		process.Address = p.address()
+		p.open(process.Name, process.Address)
 		front := region
 		if front == "" {
 			front = p.o.Regions[0]
 		}
-		lines = append(lines, setting("listen", process.Address), setting("public_url", "http://"+p.fronts[front]), proxies)
+		lines = append(lines, setting("listen", process.Address), setting("public_url", "http://"+p.outside[frontOf(front)]), proxies)
 	}
 	p.add(process, lines...)
 	p.note(p.share(process.Data))
 }
 
-// stores are where Messages and Directory lie, when they are servers.
-func (p *plan) stores() []string {
+// stores are where Messages and Directory lie for a process, when they are servers. One without a name is an operator's.
+func (p *plan) stores(from string) []string {
 	if !p.o.shared() {
 		return nil
 	}
+	var through []string // the driver goes by what nodes say of themselves, so they keep their addresses
+	for i, node := range p.o.Cassandra {
+		if at := p.way(from, fmt.Sprintf("cassandra-%d", i+1), node); at != node {
+			through = append(through, node+"="+at)
+		}
+	}
+	dsn := p.o.Postgres
+	if u, err := url.Parse(dsn); err == nil && p.o.Proxies {
+		u.Host = p.way(from, "postgres", u.Host)
+		dsn = u.String()
+	}
 	return []string{
-		fmt.Sprintf("cassandra { hosts: %s, keyspace: %s }", deploy.List(p.o.Cassandra...), deploy.Quote(p.o.Keyspace)),
-		setting("postgres.dsn", p.o.Postgres),
+		fmt.Sprintf("cassandra { hosts: %s, keyspace: %s, through: %s }", deploy.List(p.o.Cassandra...), deploy.Quote(p.o.Keyspace), deploy.List(through...)),
+		setting("postgres.dsn", dsn),
 	}
 }
 
 // operators writes the settings that commands of operators want: what the streams and stores should be.
 func (p *plan) operators() {
-	lines := append([]string{setting("data", p.o.Dir), p.streams()}, p.stores()...)
+	lines := append([]string{setting("data", p.o.Dir), p.streams()}, p.stores("")...)
 	p.note(config.WritePrivate(filepath.Join(p.o.Dir, ConfigName), []byte(strings.Join(append(lines, ""), "\n"))))
 }
 
@@ -281,17 +297,18 @@ const proxies = `trusted_proxies: ["127.0.0.0/8"]`
 // gateway plans a gateway of a region.
 func (p *plan) gateway(leaf *Process, n int) {
 	process := &Process{Name: fmt.Sprintf("gateway-%s-%d", leaf.Region, n), Role: "edge", Region: leaf.Region, Address: p.address()}
+	p.open(process.Name, process.Address)
 	p.add(process,
-		setting("leaf.url", withLogin("nats", userGateway, p.passwords.gateway[leaf.Region], leaf.Address)),
-		setting("edge.listen", process.Address), proxies,
+		setting("leaf.url", withLogin("nats", userGateway, p.passwords.gateway[leaf.Region], p.way(process.Name, leaf.Name, leaf.Address))),
+		setting("edge.listen", process.Address), setting("edge.public_url", "ws://"+p.outside[process.Name]), proxies,
 	)
 }
 
-// hubURL is all nodes of the hub, with a login.
-func (p *plan) hubURL(user, password string) string {
+// hubURL is all nodes of the hub as a process finds them, with a login. One without a name is an operator's.
+func (p *plan) hubURL(from, user, password string) string {
 	var all []string
-	for _, h := range p.hubs {
-		all = append(all, withLogin("nats", user, password, h.clients))
+	for i, h := range p.hubs {
+		all = append(all, withLogin("nats", user, password, p.way(from, hubName(i), h.clients)))
 	}
 	return strings.Join(all, ",")
 }

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -40,8 +41,9 @@ type Process struct {
 	env      []string     // besides that of this process
 	changed  func() error // called when it has started again
 
-	mu  sync.Mutex
-	now *life // guarded by mu; nil before the first start
+	mu   sync.Mutex
+	now  *life    // guarded by mu; nil before the first start
+	more []string // settings besides, KEY=VALUE; guarded by mu
 }
 
 // life is a process from its start to its end.
@@ -69,6 +71,13 @@ func (l *life) over() bool {
 	}
 }
 
+// Set has the process start with more settings from its next start on, KEY=VALUE, in place of those that Set gave it before.
+func (p *Process) Set(settings ...string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.more = settings
+}
+
 // Start starts the process, and does not wait until it is ready. It is an error when it runs.
 func (p *Process) Start() error {
 	p.mu.Lock()
@@ -82,7 +91,7 @@ func (p *Process) Start() error {
 	}
 	defer log.Close() // the process has its own handle
 	args := []string{p.Role, "--config", p.Config}
-	for _, s := range p.settings {
+	for _, s := range slices.Concat(p.settings, p.more) {
 		args = append(args, "--set", s)
 	}
 	l := &life{cmd: exec.Command(p.canopy, args...), ended: make(chan struct{})}

@@ -1,4 +1,5 @@
-package local
+// Package ports finds free ports on this machine for servers that are to be started. It knows nothing of them.
+package ports
 
 import (
 	"errors"
@@ -8,8 +9,8 @@ import (
 	"strconv"
 )
 
-// host is where everything listens: the certificates of a deployment on one machine are for it.
-const host = "127.0.0.1"
+// Host is where everything listens: the certificates of a deployment on one machine are for it.
+const Host = "127.0.0.1"
 
 // Ports that are found lie below those that systems give to whoever takes any: between the look at one and its use,
 // nobody gets it by chance.
@@ -19,27 +20,27 @@ const (
 	portGuesses = 1000
 )
 
-// addresses are free ports.
-type addresses struct {
+// Free is free ports. The zero value has none yet; one goroutine uses it.
+type Free struct {
 	taken []net.Listener // held until all are found, so that no two are the same
 }
 
-// next is a free host:port.
-func (a *addresses) next() (string, error) {
+// Next is a free host:port.
+func (a *Free) Next() (string, error) {
 	var err error
 	for range portGuesses {
 		port := firstPort + rand.IntN(lastPort-firstPort)
 		var l net.Listener
-		if l, err = net.Listen("tcp", net.JoinHostPort(host, strconv.Itoa(port))); err == nil {
+		if l, err = net.Listen("tcp", net.JoinHostPort(Host, strconv.Itoa(port))); err == nil {
 			a.taken = append(a.taken, l)
 			return l.Addr().String(), nil
 		}
 	}
-	return "", fmt.Errorf("no port is free on %s: %w", host, err)
+	return "", fmt.Errorf("no port is free on %s: %w", Host, err)
 }
 
-// release gives the ports to who is to listen there.
-func (a *addresses) release() error {
+// Release gives the ports to who is to listen there.
+func (a *Free) Release() error {
 	var errs []error
 	for _, l := range a.taken {
 		errs = append(errs, l.Close())
