@@ -1,0 +1,55 @@
+package running
+
+import (
+	"strings"
+	"time"
+
+	"github.com/canopychat/canopy/ops/verify/record"
+)
+
+// queues is what holds up or ends what is sent over a conn, for reasons of its own people.
+type queues struct {
+	again map[string][]span        // sends that were sent again, by conn
+	ended map[string]time.Duration // when a conn was closed by who had it, or signed out
+}
+
+type span struct{ from, to time.Duration }
+
+func (c *runner) queues() queues {
+	q := queues{map[string][]span{}, map[string]time.Duration{}}
+	for i := range c.r.Ops {
+		if op := &c.r.Ops[i]; op.F == record.Send && op.Again && op.Conn != "" {
+			q.again[op.Conn] = append(q.again[op.Conn], span{op.Start, op.End})
+		}
+	}
+	for i := range c.r.Told {
+		if t := &c.r.Told[i]; t.T == record.Offline && byItself(t.Code) {
+			q.ended[t.Conn] = t.Time
+		}
+	}
+	return q
+}
+
+// byItself reports whether a socket has ended because its people wanted it to, or may not have it any more.
+func byItself(code string) bool {
+	return strings.HasPrefix(code, "closed") || strings.HasPrefix(code, "4501") || code == "unauthenticated"
+}
+
+// behind reports whether something that was sent again was under way on the conn.
+func (q queues) behind(op *record.Op) bool {
+	for _, s := range q.again[op.Conn] {
+		if s.from <= op.End && s.to >= op.Start {
+			return true
+		}
+	}
+	return false
+}
+
+// endedWithin is how long after the end of a socket an op on it may say so.
+const endedWithin = time.Second
+
+// closed reports whether the conn ended under an op, and not by itself.
+func (q queues) closed(op *record.Op) bool {
+	at, ended := q.ended[op.Conn]
+	return ended && op.Outcome == record.Unknown && at <= op.End && at+endedWithin >= op.Start
+}
