@@ -1,0 +1,86 @@
+package site
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/canopychat/canopy/ops/verify/lever"
+	"github.com/canopychat/canopy/ops/verify/record"
+	"github.com/canopychat/canopy/schemas/chat"
+	"github.com/canopychat/canopy/streams"
+)
+
+// poison is what nobody of ours writes into a log. It is in the log all the same: a bug, or an operator, has put it there.
+var poison = []string{"", "hello", "{", "null", "[]", `{"v":1}`, `{"v":99,"kind":"message.posted"}`, "\xff\xfe", `{"v":1,"kind":"of.no.kind","epoch":1}`}
+
+// offerPoison offers to write rubbish into the logs of the workspaces that Settle has made, in the first channel of each and in what
+// is of the whole workspace. It stays there; nothing else may come to harm by it.
+func (s *Site) offerPoison() {
+	s.offer(lever.Lever{Fault: "poison", Tier: "hub", Target: "all", Of: 1, Most: 1, Begin: s.poison, End: nothing})
+}
+
+func (s *Site) poison(ctx context.Context) error {
+	s.mu.Lock()
+	spaces := s.spaces
+	s.mu.Unlock()
+	nc, err := s.Hub()
+	if err != nil {
+		return fmt.Errorf("the hub: %w", err)
+	}
+	defer nc.Close()
+	js, err := jetstream.NewWithDomain(nc, streams.HubDomain)
+	if err != nil {
+		return err
+	}
+	for _, space := range spaces {
+		if err := spoil(ctx, js, space); err != nil {
+			return fmt.Errorf("rubbish for %s: %w", space.Name, err)
+		}
+	}
+	return nil
+}
+
+// spoil writes rubbish into one workspace's log.
+func spoil(ctx context.Context, js jetstream.JetStream, space record.Workspace) error {
+	ws := chat.WorkspaceID(space.ID)
+	shard, err := shardOf(ctx, js, ws)
+	if err != nil {
+		return err
+	}
+	for _, channel := range []chat.ChannelID{"", chat.ChannelID(space.Channels[0].ID)} {
+		subject, err := streams.ChatSubject(shard, ws, channel)
+		if err != nil {
+			return err
+		}
+		for _, payload := range poison {
+			if _, err := js.Publish(ctx, subject, []byte(payload)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// shardOf is where the log of a workspace lies: where there is something of it.
+func shardOf(ctx context.Context, js jetstream.JetStream, ws chat.WorkspaceID) (streams.Shard, error) {
+	for shard, name := range streams.ChatStreams() {
+		stream, err := js.Stream(ctx, name)
+		if err != nil {
+			return 0, err
+		}
+		subject, err := streams.ChatSubject(shard, ws, "")
+		if err != nil {
+			return 0, err
+		}
+		switch _, err := stream.GetLastMsgForSubject(ctx, subject); {
+		case err == nil:
+			return shard, nil
+		case !errors.Is(err, jetstream.ErrMsgNotFound):
+			return 0, err
+		}
+	}
+	return 0, fmt.Errorf("no log has the workspace %s", ws)
+}
