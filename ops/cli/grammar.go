@@ -11,6 +11,7 @@ import (
 	"github.com/canopychat/canopy/ops/ledger"
 	"github.com/canopychat/canopy/ops/operator"
 	"github.com/canopychat/canopy/ops/status"
+	"github.com/canopychat/canopy/ops/verify"
 	"github.com/canopychat/canopy/ops/workbench"
 )
 
@@ -40,6 +41,7 @@ type grammar struct {
 	User      operator.UserCmd      `cmd:"" help:"List, make, close and open accounts."`
 	Workspace operator.WorkspaceCmd `cmd:"" help:"List and change workspaces and who belongs to them."`
 	Token     operator.TokenCmd     `cmd:"" help:"Make tokens, and the keys that sign them."`
+	Verify    verify.Cmd            `cmd:"" help:"Prove on a deployment what Canopy promises, under load and faults."`
 	Engines   workbench.EnginesCmd  `cmd:"" help:"Run Cassandra, PostgreSQL and a hub cluster on this machine."`
 	Version   versionCmd            `cmd:"" help:"Say which build this is."`
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/canopychat/canopy/ops/ledger"
 	"github.com/canopychat/canopy/ops/operator"
 	"github.com/canopychat/canopy/ops/status"
+	"github.com/canopychat/canopy/ops/verify"
 	"github.com/canopychat/canopy/ops/workbench"
 	"github.com/canopychat/canopy/schemas/chat"
 	"github.com/canopychat/canopy/streams/bus"
@@ -60,4 +61,12 @@ func (s *session) ledger() *ledger.Session {
 // workbench is the session as canopy engines and canopy local know it.
 func (s *session) workbench() *workbench.Session {
 	return &workbench.Session{Context: s.ctx, Stdout: s.Stdout, Stderr: s.Stderr, Program: s.program(), Quote: shellQuote}
+}
+
+// verify is the session as canopy verify knows it.
+func (s *session) verify() *verify.Session {
+	return &verify.Session{
+		Context: s.ctx, Stdout: s.Stdout, Stderr: s.Stderr, Env: s.env, Version: app.Version(),
+		Password: func(file, login string) (string, error) { return passwordFile{PasswordFile: file}.known(s, login, "") },
+	}
 }
