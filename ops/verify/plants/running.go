@@ -122,6 +122,48 @@ var running = []Plant{
 		},
 	},
 	{
+		Name: "overload-collapses", Invariants: []int{21},
+		Story: "the more is sent, the less is stored: past capacity all wait for each other",
+		Finds: "more sends than a gateway can store",
+		Flags: inTraffic,
+		Edits: []Edit{
+			{
+				File: "services/ingest/ingest.go",
+				Old: `	"log/slog"
+`,
+				New: `	"log/slog"
+	"sync"
+	"sync/atomic"
+`,
+			},
+			{
+				File: "services/ingest/ingest.go",
+				Old: `// Submit implements event.Submitter.
+`,
+				New: `var (
+	crowd   atomic.Int64
+	crowded sync.Mutex
+)
+
+// Submit implements event.Submitter.
+`,
+			},
+			{
+				File: "services/ingest/ingest.go",
+				Old: `	r, err := g.submit(ctx, &c)
+`,
+				New: `	if crowd.Add(1) > 40 {
+		crowded.Lock()
+		time.Sleep(50 * time.Millisecond)
+		crowded.Unlock()
+	}
+	defer crowd.Add(-1)
+	r, err := g.submit(ctx, &c)
+`,
+			},
+		},
+	},
+	{
 		Name: "refusal-without-when", Invariants: []int{21},
 		Story: "who sends too much is refused, and not told when to try again",
 		Finds: "more sends or requests than their rate allows",
