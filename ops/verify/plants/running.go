@@ -154,7 +154,7 @@ var running = []Plant{
 `,
 				New: `	if crowd.Add(1) > 40 {
 		crowded.Lock()
-		time.Sleep(50 * time.Millisecond)
+		time.Sleep(100 * time.Millisecond)
 		crowded.Unlock()
 	}
 	defer crowd.Add(-1)

@@ -38,6 +38,23 @@ func (s *Site) offerFull() {
 
 // eachLog does something to each log that is there.
 func (s *Site) eachLog(ctx context.Context, do func(jetstream.JetStream, *jetstream.StreamInfo) error) error {
+	return s.inHub(func(js jetstream.JetStream) error {
+		var errs []error
+		for _, name := range streams.ChatStreams() {
+			errs = append(errs, again(ctx, func() error {
+				stream, err := js.Stream(ctx, name)
+				if err != nil {
+					return err
+				}
+				return do(js, stream.CachedInfo())
+			}))
+		}
+		return errors.Join(errs...)
+	})
+}
+
+// inHub does something with the hub's streams, as an operator.
+func (s *Site) inHub(do func(jetstream.JetStream) error) error {
 	nc, err := s.Hub()
 	if err != nil {
 		return fmt.Errorf("the hub: %w", err)
@@ -47,17 +64,7 @@ func (s *Site) eachLog(ctx context.Context, do func(jetstream.JetStream, *jetstr
 	if err != nil {
 		return err
 	}
-	var errs []error
-	for _, name := range streams.ChatStreams() {
-		errs = append(errs, again(ctx, func() error {
-			stream, err := js.Stream(ctx, name)
-			if err != nil {
-				return err
-			}
-			return do(js, stream.CachedInfo())
-		}))
-	}
-	return errors.Join(errs...)
+	return do(js)
 }
 
 // limit sets how much a log may hold.

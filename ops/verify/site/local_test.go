@@ -123,19 +123,26 @@ func aRunningOneIsReachedThroughAProxy(p *place) {
 
 // When all ways of a kind are cut, who needs them says that it cannot do its work: no connection goes past its proxy.
 func nothingBypassesAProxy(p *place) {
-	for _, c := range []struct{ tier, role string }{
-		{"gateway-leaf", "gateway"}, {"leaf-hub", "leaf"}, {"api-hub", "api"}, {"persist-hub", "persist"}, {"deliver-hub", "deliver"},
-		{"hub-hub", "api"}, // after the time that an election may take
+	type way struct{ tier, role string }
+	for _, together := range [][]way{ // none of those that are cut at once needs another
+		{{"gateway-leaf", "gateway"}, {"api-hub", "api"}, {"persist-hub", "persist"}, {"deliver-hub", "deliver"}},
+		{{"leaf-hub", "leaf"}},
+		{{"hub-hub", "api"}}, // after the time that an election may take
 	} {
-		cut := pull(p, p.Levers(), "cut", c.tier)
-		for _, process := range p.Processes {
-			if process.Role == c.role {
-				p.until(process.Name+" is not ready without "+c.tier, func() bool { return !ready(p, process) })
+		var all []lever.Lever
+		for _, w := range together {
+			all = append(all, pull(p, p.Levers(), "cut", w.tier)...)
+		}
+		for _, w := range together {
+			for _, process := range p.Processes {
+				if process.Role == w.role {
+					p.until(process.Name+" is not ready without "+w.tier, func() bool { return !ready(p, process) })
+				}
 			}
 		}
-		p.mend(cut)
+		p.mend(all)
 		if err := p.Ready(p.ctx); err != nil {
-			p.t.Fatalf("after %s: %v", c.tier, err)
+			p.t.Fatalf("after %v: %v", together, err)
 		}
 	}
 	cut := pull(p, p.Levers(), "cut", "client-gateway")

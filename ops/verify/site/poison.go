@@ -26,21 +26,14 @@ func (s *Site) poison(ctx context.Context) error {
 	s.mu.Lock()
 	spaces := s.spaces
 	s.mu.Unlock()
-	nc, err := s.Hub()
-	if err != nil {
-		return fmt.Errorf("the hub: %w", err)
-	}
-	defer nc.Close()
-	js, err := jetstream.NewWithDomain(nc, streams.HubDomain)
-	if err != nil {
-		return err
-	}
-	for _, space := range spaces {
-		if err := spoil(ctx, js, space); err != nil {
-			return fmt.Errorf("rubbish for %s: %w", space.Name, err)
+	return s.inHub(func(js jetstream.JetStream) error {
+		for _, space := range spaces {
+			if err := spoil(ctx, js, space); err != nil {
+				return fmt.Errorf("rubbish for %s: %w", space.Name, err)
+			}
 		}
-	}
-	return nil
+		return nil
+	})
 }
 
 // spoil writes rubbish into one workspace's log.

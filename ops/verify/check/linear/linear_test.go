@@ -56,8 +56,15 @@ func post(from, to int) record.Op {
 	return op(from, to, record.Op{F: record.Send, Channel: "c1", Seq: int64(from)})
 }
 
+func signedOut(o record.Op) record.Op {
+	o = refused(o)
+	o.Code = "unauthenticated"
+	return o
+}
+
 func TestOrdersThatFit(t *testing.T) {
 	for name, ops := range map[string][]record.Op{
+		"a mark whose second try was nobody's":          {mark(1, 2, 5, 5), signedOut(mark(3, 9, 8, 0)), look(10, 11, 8)},
 		"a resend says the first seq":                   {send(1, 2, 5, false), send(3, 4, 5, true)},
 		"an unknown send was the first":                 {unknown(send(1, 2, 0, false)), send(3, 4, 5, true), send(5, 6, 5, true)},
 		"an unknown send never came":                    {unknown(send(1, 2, 0, false)), send(3, 4, 5, false)},
@@ -79,6 +86,13 @@ func TestOrdersThatFit(t *testing.T) {
 	}
 }
 
+// markAtOnce is refused before there was time for a second try.
+func markAtOnce(asked int64) record.Op {
+	o := signedOut(mark(3, 4, asked, 0))
+	o.End = o.Start + 20*time.Millisecond
+	return o
+}
+
 func TestOrdersThatDoNot(t *testing.T) {
 	for name, c := range map[string]struct {
 		n     int
@@ -90,6 +104,7 @@ func TestOrdersThatDoNot(t *testing.T) {
 		"a mark goes back":               {12, 2, []record.Op{mark(1, 2, 3, 3), mark(3, 4, 7, 7), look(5, 6, 5), look(7, 8, 7)}},
 		"a mark is lost":                 {12, 2, []record.Op{look(1, 2, 0), mark(3, 4, 5, 5), look(7, 8, 0)}},
 		"more than anybody marked":       {12, 2, []record.Op{look(1, 2, 0), mark(3, 4, 5, 5), look(7, 8, 6)}},
+		"a mark of nobody counts":        {12, 2, []record.Op{look(1, 2, 0), mark(1, 2, 5, 5), markAtOnce(8), look(10, 11, 8)}},
 		"a member is refused":            {14, 2, []record.Op{move(1, 2, record.Join), post(20, 21), refused(post(30, 31)), post(40, 41)}},
 		"who left goes on sending":       {14, 3, []record.Op{move(1, 2, record.Join), post(20, 21), move(30, 31, record.Leave), post(50, 51)}},
 		"who was taken out goes on, too": {14, 2, []record.Op{post(1, 2), op(30, 31, record.Op{Who: "bea", F: record.Kick, Target: "ann", Channel: "c1"}), post(50, 51)}},

@@ -62,11 +62,23 @@ type read struct {
 	upTo  int64 // the furthest mark
 }
 
+// tryTime is the least time that something takes that was tried again.
+const tryTime = time.Second
+
+// secondTry reports whether a refusal may be of another try than what had an effect: a client tries again what was not answered, and is nobody
+// then when it was signed out meanwhile.
+func secondTry(op record.Op) bool {
+	return op.Outcome == record.Refused && fault.Kind(op.Code) == fault.Unauthenticated && op.End-op.Start >= tryTime
+}
+
 // cursors are read cursors: (person, channel).
 func cursors(r *record.Record) kind {
 	var c collection
 	for _, op := range r.Ops {
 		switch {
+		case op.F == record.Mark && secondTry(op):
+			op.Outcome = record.Unknown
+			c.add(op.Who, op.Channel, act{do: doMark, n: op.Message, op: op}, op.End)
 		case op.F == record.Mark && op.Outcome != record.Refused:
 			c.add(op.Who, op.Channel, act{do: doMark, n: op.Message, said: op.Seq, op: op}, op.End)
 		case op.F == record.Marks && op.Outcome == record.OK:
