@@ -120,7 +120,7 @@ var messages = []Plant{
 		Name: "refusal-without-return", Invariants: []int{3},
 		Story: "a send that is refused because there are too many, or because the gateway is going away, is sent all the same",
 		Finds: "more sends than the rate of a person or a channel allows, or a gateway that restarts",
-		Flags: inTraffic,
+		Flags: inFaults + " --files --only gateway/restart",
 		Edits: []Edit{
 			{
 				File: "edge/gateway/send.go",

@@ -1,6 +1,7 @@
 package linear
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -71,7 +72,7 @@ func secondTry(op record.Op) bool {
 	return op.Outcome == record.Refused && fault.Kind(op.Code) == fault.Unauthenticated && op.End-op.Start >= tryTime
 }
 
-// cursors are read cursors: (person, channel).
+// cursors are read cursors: (person, channel). A mark counts as far as its answer says: whether that is far enough, package reading says.
 func cursors(r *record.Record) kind {
 	var c collection
 	for _, op := range r.Ops {
@@ -80,7 +81,7 @@ func cursors(r *record.Record) kind {
 			op.Outcome = record.Unknown
 			c.add(op.Who, op.Channel, act{do: doMark, n: op.Message, op: op}, op.End)
 		case op.F == record.Mark && op.Outcome != record.Refused:
-			c.add(op.Who, op.Channel, act{do: doMark, n: op.Message, said: op.Seq, op: op}, op.End)
+			c.add(op.Who, op.Channel, act{do: doMark, n: min(op.Message, cmp.Or(op.Seq, op.Message)), said: op.Seq, op: op}, op.End)
 		case op.F == record.Marks && op.Outcome == record.OK:
 			whole := op
 			for _, at := range whole.Read {
