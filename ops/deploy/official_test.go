@@ -3,6 +3,7 @@ package deploy_test
 import (
 	"bytes"
 	"context"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -63,6 +64,15 @@ func startProcess(t *testing.T, binary, conf string, v variables) {
 	})
 }
 
+// reached reports whether somebody listens at an address.
+func reached(address string) error {
+	conn, err := net.Dial("tcp", address)
+	if err != nil {
+		return err
+	}
+	return conn.Close()
+}
+
 func TestTheOfficialServer(t *testing.T) {
 	binary := officialServer(t)
 	s := &site{t: t}
@@ -84,6 +94,7 @@ func TestTheOfficialServer(t *testing.T) {
 	check(t, binary, leaf, s.leafOf("eu", euPassword))
 
 	l := s.leaf("eu", euPassword) // ours, at the hub of theirs
+	eventually(t, "the first server listens", func() error { return reached(at[6]) })
 	nc := dial(t, "nats://"+at[6], nats.UserInfo("canopy", appPassword))
 	js, err := jetstream.NewWithDomain(nc, streams.HubDomain)
 	if err != nil {
