@@ -183,10 +183,7 @@ type letter struct {
 // letters are the dead letters that canopy dlq ls shows with some flags.
 func (w *town) letters(flags ...string) []letter {
 	w.t.Helper()
-	code, out, problem := w.canopy(append([]string{"dlq", "ls", "--json", "--limit", "0"}, flags...)...)
-	if code != 0 {
-		w.t.Fatalf("canopy dlq ls: %d %s", code, problem)
-	}
+	out := w.answers(append([]string{"dlq", "ls", "--json", "--limit", "0"}, flags...)...)
 	var all []letter
 	for line := range strings.Lines(out) {
 		var l letter
@@ -196,6 +193,22 @@ func (w *town) letters(flags ...string) []letter {
 		all = append(all, l)
 	}
 	return all
+}
+
+// answers is what a command that only looks prints. A busy machine may take longer than a question may: it is asked again.
+func (w *town) answers(args ...string) string {
+	w.t.Helper()
+	var out string
+	until(w.t, fmt.Sprintf("canopy %v answers", args), func() (bool, string) {
+		var code int
+		var problem string
+		code, out, problem = w.canopy(args...)
+		if code != 0 && !strings.Contains(problem, "unavailable") {
+			w.t.Fatalf("canopy %v: %d %s", args, code, problem)
+		}
+		return code == 0, problem
+	})
+	return out
 }
 
 // own are the dead letters of the town's workspace.
@@ -211,12 +224,8 @@ func (w *town) delivery(seq chat.Seq, login string) schema.LedgerReply {
 	if login != "" {
 		args = append(args, "--user", login)
 	}
-	code, out, problem := w.canopy(args...)
 	var reply schema.LedgerReply
-	if code != 0 {
-		w.t.Fatalf("canopy delivery show %d: %d %s", seq, code, problem)
-	}
-	if err := json.Unmarshal([]byte(out), &reply); err != nil {
+	if err := json.Unmarshal([]byte(w.answers(args...)), &reply); err != nil {
 		w.t.Fatal(err)
 	}
 	return reply
