@@ -102,8 +102,11 @@ func psql(t *testing.T, at *url.URL, sql string) {
 func launch(t *testing.T, cfg config.Config) (running app.Running, stop func()) {
 	t.Helper()
 	level := slog.LevelError
-	if os.Getenv("CANOPY_TEST_LOG") == "debug" {
+	switch os.Getenv("CANOPY_TEST_LOG") {
+	case "debug":
 		level = slog.LevelDebug
+	case "warn":
+		level = slog.LevelWarn
 	}
 	a, err := app.New(cfg, app.AllRoles, slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level})))
 	if err != nil {
