@@ -271,9 +271,10 @@ func jitter(pause time.Duration) time.Duration { return pause/2 + rand.N(pause/2
 // it published.
 func (r *Relay) publishAll(ctx context.Context, rows []store.OutboxRow) error {
 	var failure error
+	var unknown time.Time // when the log was seen not to have one of the rows, and so none after it
 	done := make([]store.OutboxDone, 0, recordEvery)
 	for i, row := range rows {
-		seq, err := r.publish(ctx, row)
+		seq, err := r.publish(ctx, row, &unknown)
 		if err != nil {
 			failure = fmt.Errorf("publish row %d of the outbox: %w", row.ID, err)
 		} else {
@@ -307,7 +308,11 @@ func (r *Relay) record(ctx context.Context, done []store.OutboxDone) error {
 // publish stores one event, unless the log has it. An event that can never be stored stays, holds its
 // workspace's outbox up and is logged on every try: to skip it would make the log and the directory differ
 // for ever. The rules of Service keep such an event from being written.
-func (r *Relay) publish(ctx context.Context, row store.OutboxRow) (chat.Seq, error) {
+//
+// A workspace's events are published in their order, each when the one before it is stored. So when the log does not have one of them,
+// it has none of the later ones, and what anybody publishes from then on it remembers: a backlog is searched for once, and not at
+// each of its rows. unknown is when that was seen.
+func (r *Relay) publish(ctx context.Context, row store.OutboxRow, unknown *time.Time) (chat.Seq, error) {
 	msgID, err := streams.OutboxMsgID(int64(row.ID))
 	if err != nil {
 		return 0, err
@@ -320,7 +325,8 @@ func (r *Relay) publish(ctx context.Context, row store.OutboxRow) (chat.Seq, err
 	// Until half the window has passed since the row was written, the log knows whether it has the event. The other half is
 	// for what a try may take between this line and the log: a process that is stopped for a while, and the
 	// publisher's budget. A row from the future tells nothing.
-	if age := r.cfg.Now().Sub(row.CreatedAt); age < 0 || age >= r.cfg.Window/2 {
+	now := r.cfg.Now()
+	if age := now.Sub(row.CreatedAt); (age < 0 || age >= r.cfg.Window/2) && now.Sub(*unknown) >= r.cfg.Window/2 {
 		seq, err := r.cfg.Log.FindMsgID(ctx, at, msgID, row.CreatedAt.Add(-clockSkew))
 		if err != nil {
 			return 0, fmt.Errorf("search the log: %w", err)
@@ -328,6 +334,7 @@ func (r *Relay) publish(ctx context.Context, row store.OutboxRow) (chat.Seq, err
 		if seq != 0 {
 			return seq, nil
 		}
+		*unknown = now
 	}
 	return r.cfg.Log.Publish(ctx, at, msgID, payload)
 }

@@ -274,3 +274,45 @@ func (s *stumbling) Publish(ctx context.Context, at streams.Place, msgID string,
 	}
 	return seq, err
 }
+
+// A backlog that the log may have forgotten is searched for up to the first event that is not there, and not at each row.
+func TestABacklogIsSearchedForOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o, l := &memoryOutbox{}, &memoryLog{window: chat.DedupWindow}
+		o.owe("w1", 0, 200)
+		dying, cancel := context.WithCancel(t.Context())
+		r := directory.NewRelay(directory.RelayConfig{Outbox: &forgetful{memoryOutbox: o, after: 64, die: cancel}, Log: l, Logger: quiet})
+		if err := r.Run(dying); err != nil {
+			t.Fatal(err)
+		}
+		published, owed := len(l.all()), o.left()
+		if published <= 200-owed {
+			t.Fatalf("%d were published and %d are owed: nothing was published and not recorded", published, owed)
+		}
+		time.Sleep(time.Hour)
+		r, stop := run(t, directory.RelayConfig{Outbox: o, Log: l})
+		r.Wake()
+		time.Sleep(time.Minute)
+		stop()
+		checkOnce(t, "after the backlog", o, l)
+		if there := published - (200 - owed); l.finds != there+1 {
+			t.Errorf("%d searches of the log, where %d events of %d were there", l.finds, there, owed)
+		}
+	})
+}
+
+// forgetful is an outbox whose relay dies when it has recorded so many, before it records more.
+type forgetful struct {
+	*memoryOutbox
+	after int
+	die   func()
+}
+
+func (f *forgetful) Record(ctx context.Context, done []store.OutboxDone) error {
+	if f.after <= 0 {
+		f.die()
+		return errDown
+	}
+	f.after -= len(done)
+	return f.memoryOutbox.Record(ctx, done)
+}
