@@ -12,6 +12,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/nats-io/nats.go"
+
 	"github.com/canopychat/canopy/ops/config"
 	"github.com/canopychat/canopy/ops/verify/audit"
 	"github.com/canopychat/canopy/ops/verify/lever"
@@ -42,6 +44,7 @@ type run struct {
 	site     *site.Site
 	work     *workload.Workload
 	audit    *audit.Audit
+	hub      *nats.Conn // nil: nobody says where it is
 	trouble  []string
 	recorder atomic.Pointer[record.Recorder] // rec, for who may ask before it is there
 }
@@ -72,6 +75,9 @@ func Run(ctx context.Context, o Options) (rep report.Report, err error) {
 	r.rec = record.NewRecorder(file)
 	r.recorder.Store(r.rec)
 	err = r.all(ctx)
+	if r.hub != nil {
+		r.hub.Close()
+	}
 	if closing := r.site.Close(); closing != nil {
 		r.trouble = append(r.trouble, closing.Error())
 	}
@@ -160,12 +166,11 @@ func (r *run) prepare(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	hub, err := r.site.Hub()
-	if err != nil {
+	if r.hub, err = r.site.Hub(); err != nil {
 		return fmt.Errorf("the hub: %w", err)
 	}
 	c := audit.Config{
-		Rec: r.rec, Run: began, Hub: hub, Cassandra: r.site.CassandraHosts, Keyspace: r.site.Keyspace, Readers: readers(spaces, passwords),
+		Rec: r.rec, Run: began, Hub: r.hub, Cassandra: r.site.CassandraHosts, Keyspace: r.site.Keyspace, Readers: readers(spaces, passwords),
 		Ready: r.site.Ready, Say: r.Say,
 	}
 	if r.Plant != "" {
