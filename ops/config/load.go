@@ -78,7 +78,7 @@ func readEnv(env []string, known map[string]field) error {
 func unknown(where, key string, known map[string]field) error {
 	best, least := "", 3 // a slip of two letters; a name that has nothing in common is no help
 	for name := range known {
-		if d := distance(key, name); d < least || (d == least && best != "" && name < best) {
+		if d := Distance(key, name); d < least || (d == least && best != "" && name < best) {
 			best, least = name, d
 		}
 	}
@@ -88,8 +88,8 @@ func unknown(where, key string, known map[string]field) error {
 	return Problemf("%s: there is no setting %.60q; canopy up --print-config shows them all", where, key)
 }
 
-// distance is how many letters must change, come or go to make b of a (Levenshtein).
-func distance(a, b string) int {
+// Distance is how many letters must change, come or go to make b of a (Levenshtein); of a long word, its length.
+func Distance(a, b string) int {
 	if len(a) > 60 {
 		return len(a)
 	}

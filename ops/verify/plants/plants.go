@@ -17,6 +17,8 @@ import (
 	"strconv"
 	"strings"
 	"text/tabwriter"
+
+	"github.com/canopychat/canopy/ops/config"
 )
 
 // Plant is one bug.
@@ -60,7 +62,7 @@ func Find(name string) (Plant, error) {
 		if p.Name == name {
 			return p, nil
 		}
-		if distance(p.Name, name) <= near || (name != "" && strings.Contains(p.Name, name)) || sharesWord(p.Name, name) {
+		if config.Distance(p.Name, name) <= near || (name != "" && strings.Contains(p.Name, name)) || sharesWord(p.Name, name) {
 			alike = append(alike, p.Name)
 		}
 	}
@@ -76,27 +78,6 @@ const longWord = 5
 func sharesWord(a, b string) bool {
 	words := strings.Split(a, "-")
 	return slices.ContainsFunc(strings.Split(b, "-"), func(w string) bool { return len(w) >= longWord && slices.Contains(words, w) })
-}
-
-// distance is how many letters must be put in, taken out or changed to make b of a (Levenshtein).
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			changed := diagonal
-			if a[i] != b[j] {
-				changed++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(changed, row[j+1]+1, row[j]+1)
-		}
-	}
-	return row[len(b)]
 }
 
 // Table writes all plants for people, and for ops/verify/every-plant: between two columns are two spaces at least, and in none.

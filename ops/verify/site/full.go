@@ -53,11 +53,14 @@ func (s *Site) eachLog(ctx context.Context, do func(jetstream.JetStream, *jetstr
 	})
 }
 
-// inHub does something with the hub's streams, as an operator.
+// inHub does something with the hub's streams, as an operator; nothing when nobody has said where the hub is.
 func (s *Site) inHub(do func(jetstream.JetStream) error) error {
 	nc, err := s.Hub()
 	if err != nil {
 		return fmt.Errorf("the hub: %w", err)
+	}
+	if nc == nil {
+		return nil
 	}
 	defer nc.Close()
 	js, err := jetstream.NewWithDomain(nc, streams.HubDomain)
@@ -84,11 +87,7 @@ func again(ctx context.Context, try func() error) error {
 		if err == nil {
 			return nil
 		}
-		timer := time.NewTimer(againEvery)
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			timer.Stop()
+		if wait(ctx, againEvery); ctx.Err() != nil {
 			return errors.Join(err, context.Cause(ctx))
 		}
 	}

@@ -14,7 +14,6 @@ import (
 	"github.com/canopychat/canopy/ops/datadir"
 	"github.com/canopychat/canopy/ops/local"
 	"github.com/canopychat/canopy/ops/verify/lever"
-	"github.com/canopychat/canopy/streams"
 )
 
 // lostWrites is how long before its end a node of the hub loses what it has written.
@@ -97,29 +96,19 @@ func (s *Site) backLate(ctx context.Context, p *local.Process) error {
 // level waits until every stream and consumer of three copies is led by one of these nodes, and the others of them were seen to have
 // all that it has.
 func (s *Site) level(ctx context.Context, nodes []string) error {
-	nc, err := s.Hub()
-	if err != nil {
-		return fmt.Errorf("the hub: %w", err)
-	}
-	if nc == nil {
-		return nil
-	}
-	defer nc.Close()
-	js, err := jetstream.NewWithDomain(nc, streams.HubDomain)
-	if err != nil {
-		return err
-	}
-	seen := make(map[string]bool)
-	for {
-		missing, err := behind(ctx, js, look{nodes, seen})
-		if err == nil && missing == "" {
-			return nil
+	return s.inHub(func(js jetstream.JetStream) error {
+		seen := make(map[string]bool)
+		for {
+			missing, err := behind(ctx, js, look{nodes, seen})
+			if err == nil && missing == "" {
+				return nil
+			}
+			if ctx.Err() != nil {
+				return fmt.Errorf("%w: %s is not level on %v (%w)", context.Cause(ctx), missing, nodes, err)
+			}
+			wait(ctx, levelEvery)
 		}
-		if ctx.Err() != nil {
-			return fmt.Errorf("%w: %s is not level on %v (%w)", context.Cause(ctx), missing, nodes, err)
-		}
-		wait(ctx, levelEvery)
-	}
+	})
 }
 
 // look is what is looked for: these nodes, and what was seen to be level on them before.
