@@ -334,6 +334,7 @@ func TestStaleIsToldOnceAnInterruption(t *testing.T) {
 func TestASlowReaderIsToldThatMarksMoved(t *testing.T) {
 	s := newCursors()
 	o := withCursors(s)
+	o.narrow = true
 	w := start(t, o)
 	w.member("alice", "c1", "c2")
 	c, from := w.stuck("alice")

@@ -197,7 +197,7 @@ func TestALogThatHangs(t *testing.T) {
 // Bytes that wait for sockets are counted; past nine tenths of the bound nobody new comes in, and past all of it who does
 // not read its own answers goes.
 func TestMemoryForSocketsIsBounded(t *testing.T) {
-	w := start(t, options{gw: gateway.Config{MaxBytes: 20_000, Heartbeat: slowBeat}})
+	w := start(t, options{narrow: true, gw: gateway.Config{MaxBytes: 20_000, Heartbeat: slowBeat}})
 	w.member("alice", "c1", "c2")
 	w.member("bob", "c1")
 	bob := w.open("bob")

@@ -252,7 +252,7 @@ func TestQueriesThatWait(t *testing.T) {
 // A socket that takes nothing loses typing and presence; the log comes to it whole.
 func TestWhatIsFleetingIsLostForABlockedSocket(t *testing.T) {
 	p := &people{}
-	w := start(t, options{to: withPeople(p), gw: gateway.Config{Heartbeat: slowBeat}})
+	w := start(t, options{narrow: true, to: withPeople(p), gw: gateway.Config{Heartbeat: slowBeat}})
 	w.member("alice", "c1", "c2")
 	c, from := w.stuck("alice")
 	for i := range 50 {

@@ -157,7 +157,7 @@ func TestACursorThatThisGatewayHasNotComeTo(t *testing.T) {
 
 // The log's window passes a session that is stuck.
 func TestExpiredWhileBehind(t *testing.T) {
-	on(t, options{ring: fanout.Config{RingEntries: 16}}, func(t *testing.T, w *world) {
+	on(t, options{narrow: true, ring: fanout.Config{RingEntries: 16}}, func(t *testing.T, w *world) {
 		w.member("alice", "c1", "c2")
 		c, _ := w.stuck("alice")
 		w.join("c3", "alice")
@@ -176,7 +176,7 @@ func TestExpiredWhileBehind(t *testing.T) {
 
 // A hole in what the feed showed: everybody is told, live and behind, and goes on with what they are in now.
 func TestAHoleInTheFeed(t *testing.T) {
-	on(t, options{ring: fanout.Config{RingEntries: 16}}, func(t *testing.T, w *world) {
+	on(t, options{narrow: true, ring: fanout.Config{RingEntries: 16}}, func(t *testing.T, w *world) {
 		w.crowd(10, "c1", "c2")
 		w.member("slow", "c1", "c2")
 		slow, _ := w.stuck("slow")

@@ -16,7 +16,7 @@ func (w *world) end(id token.SignInID) {
 }
 
 func TestSignOut(t *testing.T) {
-	on(t, options{gw: gateway.Config{Heartbeat: slowBeat}}, func(t *testing.T, w *world) {
+	on(t, options{narrow: true, gw: gateway.Config{Heartbeat: slowBeat}}, func(t *testing.T, w *world) {
 		w.member("alice", "c1", "c2")
 		w.member("bob", "c1")
 		var ended []*client

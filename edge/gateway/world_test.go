@@ -52,6 +52,18 @@ func (l opaqueListener) Accept() (net.Conn, error) {
 	return opaque{c}, nil
 }
 
+// narrowListener has sockets that are soon full: what a server's socket holds, the kernel makes larger as it is used, and a client's
+// only while it reads.
+type narrowListener struct{ net.Listener }
+
+func (l narrowListener) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return c, c.(*net.TCPConn).SetWriteBuffer(32<<10)
+}
+
 // world is a gateway that runs, with everything behind it.
 type world struct {
 	*hub
@@ -60,6 +72,7 @@ type world struct {
 	feeds  *feeds
 	addr   string
 	driver driver
+	narrow bool
 	pool   *tls.Config // of clients
 
 	stopGateway func() // returns when Run has
@@ -68,6 +81,7 @@ type world struct {
 // options are of a world; zero values are a test's defaults.
 type options struct {
 	driver driver
+	narrow bool // sockets hold little: for clients that do not read
 	gw     gateway.Config
 	ring   fanout.Config
 	to     func(h *hub, n *gateway.Neighbours) // more of them, before the gateway is made
@@ -97,7 +111,7 @@ func start(t testing.TB, o options) *world {
 	if o.gw.Loops == 0 {
 		o.gw.Loops = 2
 	}
-	w := &world{hub: newHub(), t: t, driver: o.driver}
+	w := &world{hub: newHub(), t: t, driver: o.driver, narrow: o.narrow}
 	w.feeds = &feeds{Feeds: fanout.New(w.hub, w.hub, o.ring)}
 	var err error
 	to := gateway.Neighbours{Verifier: w.hub, Directory: w.hub, Feeds: w.feeds, Submitter: w.hub}
@@ -162,8 +176,11 @@ func (w *world) serve() (stop func()) {
 	w.addr = l.Addr().String()
 	mux := http.NewServeMux()
 	mux.Handle("GET /socket", w.gw)
-	server := &http.Server{Handler: mux, ReadHeaderTimeout: 3 * time.Second, ReadTimeout: 30 * time.Second, MaxHeaderBytes: 16 << 10}
+	server := &http.Server{Handler: mux, ReadHeaderTimeout: patience, ReadTimeout: patience, MaxHeaderBytes: 16 << 10}
 	server.TLSNextProto = map[string]func(*http.Server, *tls.Conn, http.Handler){}
+	if w.narrow {
+		l = narrowListener{l}
+	}
 	l = w.driver.wrap(l)
 	if w.driver.tls {
 		borrowed := httptest.NewUnstartedServer(nil) // for its certificate
