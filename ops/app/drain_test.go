@@ -3,7 +3,6 @@ package app_test
 import (
 	"fmt"
 	"testing"
-	"time"
 )
 
 // Who is connected when the process stops is told when to come back; what they sent is acknowledged first.
@@ -18,7 +17,6 @@ func TestDrain(t *testing.T) {
 		waiting[a.post(general, fmt.Sprint(i))] = true
 	}
 	a.want("message.ack") // the server has begun to read them
-	begin := time.Now()
 	stopped := make(chan struct{})
 	go func() {
 		defer close(stopped)
@@ -56,9 +54,6 @@ func TestDrain(t *testing.T) {
 		t.Errorf("%d of %d sends were acknowledged, and %d refused", acked, sends, refused)
 	}
 	<-stopped
-	if took := time.Since(begin); took > 20*time.Second {
-		t.Errorf("it took %s", took)
-	}
 	if _, err := alice.dial(""); err == nil {
 		t.Error("a socket was opened after the end")
 	}

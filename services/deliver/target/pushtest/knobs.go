@@ -78,7 +78,7 @@ func (m Mood) answer(w http.ResponseWriter, r *http.Request) bool {
 		select {
 		case <-timer.C:
 		case <-r.Context().Done():
-			return true
+			panic(http.ErrAbortHandler) // to return would answer 200, which may still be read by one who is going
 		}
 	}
 	if m.Redirect != "" {
