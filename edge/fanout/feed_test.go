@@ -55,6 +55,26 @@ func TestAFeedShowsWhatIsStoredAsItComes(t *testing.T) {
 	})
 }
 
+// A log of which its stream holds nothing, as it is too old or lay in another stream, begins where the stream does: at 0 nobody would be in
+// anything yet, and who is in what does not come with the log any more.
+func TestALogThatTheStreamHoldsNothingOfBeginsWhereTheStreamDoes(t *testing.T) {
+	inWorld(t, fanout.Config{}, func(t *testing.T, w *world) {
+		w.hub.with(func() { w.hub.first, w.hub.last = 1000, 999 })
+		f := w.open()
+		if reach := f.Reach(); reach.Head != 999 || reach.Floor != 999 {
+			t.Errorf("it begins with %+v", reach)
+		}
+		if seq := w.hub.say("c1", "the first"); seq != 1000 {
+			t.Fatalf("the stream goes on with %d", seq)
+		}
+		w.quiet()
+		w.sees(f, 999)
+		w.proofs(1)
+		w.isWhole(f)
+		wantHoles(t, f, 0)
+	})
+}
+
 func TestWhatIsLostInTheMiddleOfAChannelIsReadBeforeAnythingLater(t *testing.T) {
 	for _, n := range []int{1, 3, 300} { // 300: more than one question asks for
 		t.Run(fmt.Sprint(n), func(t *testing.T) {

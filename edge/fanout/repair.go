@@ -89,8 +89,15 @@ func (f *Feed) mendOnce(ctx context.Context) (bool, error) {
 // begin takes the log's head as the place where the feed starts. The subscription stands already, and its
 // interest went to the hub before this question does: nothing that is stored after the answer goes unseen.
 // The leader is asked: from a replica that lags, a feed that begins anew would go back behind what it has shown.
+//
+// A log of which the stream holds nothing, since that is too old or lay in an earlier stream, begins where the stream does. At 0 nobody would be in
+// anything yet, and who is in what does not come with the log any more.
 func (f *Feed) begin(ctx context.Context) error {
 	head, err := f.log.LeaderLast(ctx, f.place.Shard, f.filter)
+	if err == nil && head == 0 {
+		head, _, err = f.log.Bounds(ctx, f.place.Shard)
+		head = max(head, 1) - 1
+	}
 	if err != nil {
 		return err
 	}
