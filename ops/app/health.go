@@ -26,6 +26,7 @@ func (a *App) healthChecks() map[string]health.Check {
 	add("hub", a.hubConn != nil, func(context.Context) error { return health.Unless(a.hubConn.Connected(), "the hub does not answer") })
 	add("leaf", a.leafConn != nil, func(context.Context) error { return health.Unless(a.leafConn.Connected(), "the leaf does not answer") })
 	add("link", a.leaf != nil, func(context.Context) error { return health.Unless(a.leaf.Linked(), "the leaf has no link to the hub") })
+	add("quorum", a.hub != nil, health.Patient(func(context.Context) error { return a.hub.Led() }, electionTime))
 	add("draining", a.gateway != nil, func(context.Context) error { return health.Unless(!a.gateway.Draining(), "draining") })
 	add("persist", a.consumers != nil, func(context.Context) error { return a.pulling() })
 	add("deliver", a.deliver != nil, func(context.Context) error { return a.deliver.Pulling() })
@@ -43,7 +44,7 @@ func (a *App) healthChecks() map[string]health.Check {
 	return checks
 }
 
-// electionTime is how long the log may be without a leader before nobody is to be sent here: the election of one takes 4 to
+// electionTime is how long the log, or a hub's cluster, may be without a leader before nobody is to be sent here: the election of one takes 4 to
 // 9 s, and all processes would be unready at once, for a moment in which sends only wait.
 const electionTime = 15 * time.Second
 

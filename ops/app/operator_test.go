@@ -280,7 +280,7 @@ func checkDashboards(t *testing.T, f figures) {
 }
 
 // checks are those of a whole deployment.
-var checks = []string{"deliver", "directory", "draining", "hub", "leaf", "link", "log", "messages", "persist"}
+var checks = []string{"deliver", "directory", "draining", "hub", "leaf", "link", "log", "messages", "persist", "quorum"}
 
 func checkHealth(t *testing.T, d *deployment) {
 	for _, path := range []string{"/livez", "/readyz", "/healthz"} {

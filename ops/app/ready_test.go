@@ -85,6 +85,7 @@ func TestReadinessFollowsTheHub(t *testing.T) {
 	hub := launch(t, cfg, app.RoleHub)
 	api.becomes(http.StatusOK, "[+]log ok")
 	hub.becomes(http.StatusOK, "[+]hub ok")
+	hub.becomes(http.StatusOK, "[+]quorum ok") // a hub that is alone needs no other
 	hub.stop()
 	api.becomes(http.StatusServiceUnavailable, "[-]hub failed: the hub does not answer")
 	api.becomes(http.StatusServiceUnavailable, "[-]log failed: the log, which was asked to store a probe and to give it back, does not answer")

@@ -50,6 +50,37 @@ func (c *ClusterConfig) apply(opts *server.Options) error {
 	return nil
 }
 
+// ErrNotLed says that a member of a cluster is not in contact with the cluster's leader: so many members are down or out of reach that
+// none can lead, or this one is cut off, or it has not caught up yet.
+var ErrNotLed = errors.New("this node of the hub has no contact with a leader of the hub's cluster")
+
+// ErrStreamsOff says that the server runs without its streams: it turns them off for the rest of its life when it cannot write
+// (nats-server, handleOutOfSpace).
+var ErrStreamsOff = errors.New("this node of the hub has stopped its streams, as it does when its disk is full: its log says why; make room, and restart it")
+
+// Led reports ErrNotLed or ErrStreamsOff as long as this member can do nothing for the streams, as far as it knows. It asks nobody, and answers within
+// some milliseconds. A follower notices within seconds that it hears no leader; a leader that hears nobody steps down after 10 to 20 s
+// (the server's own lostQuorumInterval), and leads until then. A server that is alone needs no leader.
+func (h *Hub) Led() error {
+	h.mu.Lock()
+	srv, opts := h.srv, h.opts
+	h.mu.Unlock()
+	switch {
+	case srv == nil:
+		return ErrNotLed
+	case !srv.JetStreamEnabled():
+		return ErrStreamsOff
+	case opts.Cluster.Port == 0:
+		return nil
+	}
+	// The leader of the cluster itself, and not those of all streams: what a stream of this member lacks after a restart, it gets from the
+	// other replicas, while it serves the rest.
+	if srv.Healthz(&server.HealthzOptions{JSMetaOnly: true}).Error != "" { // it may name files, and whoever asks /readyz reads what we say
+		return ErrNotLed
+	}
+	return nil
+}
+
 // Settled reports whether the cluster has a leader of its own, and this member knows it and is up to date. A server that
 // is alone always is.
 func (h *Hub) Settled() bool {
@@ -59,5 +90,5 @@ func (h *Hub) Settled() bool {
 	if srv == nil || !srv.JetStreamEnabled() {
 		return false
 	}
-	return !srv.JetStreamIsClustered() || srv.JetStreamIsCurrent()
+	return !srv.JetStreamIsClustered() || srv.JetStreamIsCurrent() && h.Led() == nil
 }

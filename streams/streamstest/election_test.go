@@ -2,6 +2,7 @@ package streamstest_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -17,6 +18,7 @@ import (
 	"github.com/canopychat/canopy/streams/bus"
 	"github.com/canopychat/canopy/streams/consume"
 	"github.com/canopychat/canopy/streams/kv"
+	"github.com/canopychat/canopy/streams/natsd"
 	"github.com/canopychat/canopy/streams/publish"
 	"github.com/canopychat/canopy/streams/streamstest"
 )
@@ -343,12 +345,42 @@ func TestNothingThatWasAcknowledgedIsLostOrDoubledByElections(t *testing.T) {
 	l.grows("the leader was stopped in good order", 50)
 	c.StartNode(leads)
 	l.watchSees("the leader was stopped in good order")
+	aMemberKnowsWhetherItIsLed(t, c, c.Follower(chats))
 	stop()
 	l.settles()
 	if l.again == 0 {
 		t.Error("no send met an election: nothing was tested")
 	}
 	sameEverywhere(t, c, chats)
+}
+
+// aMemberKnowsWhetherItIsLed cuts a member off, and lets it come back.
+func aMemberKnowsWhetherItIsLed(t *testing.T, c *streamstest.HubCluster, cut int) {
+	t.Helper()
+	says := func(what string, want [streamstest.Nodes]error) {
+		t.Helper()
+		for end := time.Now().Add(2 * streamstest.ElectionWait); ; time.Sleep(10 * time.Millisecond) {
+			var got [streamstest.Nodes]error
+			same := true
+			for i := range got {
+				got[i] = c.Led(i)
+				same = same && errors.Is(got[i], want[i])
+			}
+			if same {
+				return
+			}
+			if time.Now().After(end) {
+				t.Fatalf("%s they say %v, want %v", what, got, want)
+			}
+		}
+	}
+	var none, one [streamstest.Nodes]error
+	one[cut] = natsd.ErrNotLed
+	says("together", none)
+	c.Isolate(cut)
+	says("with one cut off", one)
+	c.Rejoin(cut)
+	says("together again", none)
 }
 
 // sameEverywhere checks that every member holds the same log.

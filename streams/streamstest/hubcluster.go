@@ -167,6 +167,9 @@ func (c *HubCluster) WaitSettled() {
 	})
 }
 
+// Led is what a member says of the cluster's own leader: nil, or natsd.ErrNotLed.
+func (c *HubCluster) Led(i int) error { return c.members[i].hub.Led() }
+
 // WaitLed waits until every stream has a leader that answers.
 func (c *HubCluster) WaitLed() {
 	c.t.Helper()
