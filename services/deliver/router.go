@@ -151,6 +151,9 @@ func (r *Router) route(ctx context.Context, entry bus.Entry, dry bool) (told, er
 		if w.people, err = r.peopleOf(ctx, facts, w); err != nil {
 			return told{}, err
 		}
+		if w.alone, err = r.isAlone(ctx, w); err != nil {
+			return told{}, err
+		}
 		return w.told, w.page(ctx, w.people)
 	}
 	if err := w.ask(ctx); err != nil {
@@ -196,6 +199,16 @@ func (r *Router) peopleOf(ctx context.Context, facts channelFacts, w *work) ([]c
 		r.channels.put(w.post.Channel, channelFacts{kind: facts.kind, from: w.entry.Seq, people: people})
 	}
 	return people, err
+}
+
+// isAlone reports whether nobody else ever was in a dm: a note to oneself is owed to its sender. Whoever left the workspace, or whose
+// account was closed since the message came, leaves nobody alone.
+func (r *Router) isAlone(ctx context.Context, w *work) (bool, error) {
+	if len(w.people) != 1 {
+		return false, nil
+	}
+	people, err := r.membersAt(ctx, store.MembersQuery{ChannelID: w.post.Channel, Seq: w.entry.Seq, Limit: 2, Gone: true})
+	return len(people) == 1, err
 }
 
 // watchers are who watches words in a workspace, as of a moment ago.

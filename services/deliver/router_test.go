@@ -123,6 +123,29 @@ func TestMembersAtTheTimeOfTheMessage(t *testing.T) {
 	}
 }
 
+// Who is gone since a direct message came leaves nobody alone in it: it is not owed to who sent it. A note to oneself is.
+func TestADirectMessageWhoseOtherMemberIsGone(t *testing.T) {
+	w := newTown(t, "bob", "carl")
+	w.channel("d1", chat.ChannelDM, "bob")
+	w.channel("d2", chat.ChannelDM, "carl")
+	w.channel("d3", chat.ChannelDM)
+	closed, left, note := w.post("d1", "are you there?"), w.post("d2", "and you?"), w.post("d3", "ask them again")
+	_, err := w.directory.SetDeactivated(w.Context(), store.Deactivation{UserID: "bob", By: "ann", Deactivated: true, At: time.Now()})
+	w.must(err)
+	_, err = w.directory.RemoveMember(w.Context(), ws, "ann", "carl")
+	w.must(err)
+	w.relay(note)
+	w.routed(note)
+	for _, seq := range []chat.Seq{closed, left} {
+		if s := w.state(seq, "ann"); s != nil {
+			t.Errorf("message %d is owed to its sender: %+v", seq, s)
+		}
+	}
+	if w.status(note, "ann") != chat.DeliveryPending || w.jobsLeft() != 1 {
+		t.Errorf("the note: %+v, %d jobs", w.state(note, "ann"), w.jobsLeft())
+	}
+}
+
 // What is no event is parked by the consumer persist. This one has nothing to say about it.
 func TestGarbageIsPassedOver(t *testing.T) {
 	w := newTown(t, "bob")

@@ -28,7 +28,8 @@ type work struct {
 	entry   bus.Entry
 	post    route.Post
 	reasons *route.Reasons
-	people  []chat.UserID // of a dm or group_dm: all of them
+	people  []chat.UserID // of a dm or group_dm: all of them who are not gone
+	alone   bool          // it is somebody's dm with themselves
 	dry     bool
 	told    told
 }
@@ -160,7 +161,7 @@ func (w *work) uncovered(ctx context.Context, users []chat.UserID) (left []candi
 			return nil, err
 		}
 		for _, u := range some {
-			why := w.reasons.Of(route.Member{UserID: u, Active: route.Active(devices[u], w.entry.At), Alone: w.post.Direct && len(w.people) == 1})
+			why := w.reasons.Of(route.Member{UserID: u, Active: route.Active(devices[u], w.entry.At), Alone: w.alone})
 			switch {
 			case why == "":
 			case route.CoveredBy(devices[u], w.post.Message) != nil:

@@ -28,6 +28,9 @@ type Recipients interface {
 	// interruption, and who does not belong to it is left out. settled is false while the seq of somebody's joining or leaving
 	// is on its way to the log, whoever was asked for: what is listed may be too many or too few then, so ask again. It
 	// says so of everything that was changed before seq was in the log.
+	//
+	// With q.Gone nobody is left out who was in the channel at the seq, whatever became of them since: nor those whose accounts are
+	// closed (maybe since before the seq), nor the people of a direct message who do not belong to the workspace.
 	MembersAt(ctx context.Context, q MembersQuery) (users []chat.UserID, settled bool, err error)
 	// UsersByLogin reads the accounts among logins that belong to a workspace, closed ones too, in no particular order; at
 	// most chat.MaxMentions logins.
@@ -41,6 +44,7 @@ type MembersQuery struct {
 	After     chat.UserID   // exclusive; empty: from the start
 	Limit     int           // 1 to MaxRecipients
 	Among     []chat.UserID // only these, at most chat.MaxPageSize; empty: everybody
+	Gone      bool          // also those who are gone by now
 }
 
 // Preferences are what people want to be woken for.

@@ -29,7 +29,7 @@ type subject struct {
 	message chat.Message // with the text as it was sent, if the log still holds it
 	post    route.Post
 	reasons *route.Reasons
-	people  int // of a dm or group_dm
+	people  int // of a dm or group_dm at the message's seq, whatever became of them since
 	routed  bool
 }
 
@@ -51,7 +51,8 @@ func (l *Ledger) Show(ctx context.Context, req rpc.LedgerRequest) (rpc.LedgerRep
 	if err != nil {
 		return rpc.LedgerReply{}, err
 	}
-	if req.UserID == "" && req.Login == "" && len(users) == req.Limit {
+	one := req.UserID != "" || req.Login != ""
+	if !one && len(users) == req.Limit {
 		reply.Next = users[len(users)-1]
 	}
 	facts, err := l.facts(ctx, s, users)
@@ -59,7 +60,12 @@ func (l *Ledger) Show(ctx context.Context, req rpc.LedgerRequest) (rpc.LedgerRep
 		return rpc.LedgerReply{}, err
 	}
 	for _, f := range facts {
-		reply.Recipients = append(reply.Recipients, Tell(f))
+		if f.concerned() {
+			reply.Recipients = append(reply.Recipients, Tell(f))
+		}
+	}
+	if one && len(reply.Recipients) == 0 {
+		return rpc.LedgerReply{}, fault.New(fault.NotFound, "They were not in the channel when the message came, or their account is closed: it was not for them.")
 	}
 	senders, err := l.cfg.People.UsersByID(ctx, []chat.UserID{s.message.SenderID})
 	if err != nil {
@@ -170,7 +176,7 @@ func orNotFound(err error, format string, args ...any) error {
 func (l *Ledger) reasons(ctx context.Context, s *subject) error {
 	s.reasons = s.post.Reasons()
 	if s.post.Direct {
-		users, _, err := l.cfg.Places.MembersAt(ctx, store.MembersQuery{ChannelID: s.post.Channel, Seq: s.post.Message.Seq, Limit: chat.MaxGroupDM + 1})
+		users, _, err := l.cfg.Places.MembersAt(ctx, store.MembersQuery{ChannelID: s.post.Channel, Seq: s.post.Message.Seq, Limit: chat.MaxGroupDM + 1, Gone: true})
 		s.people = len(users)
 		return err
 	}
@@ -198,9 +204,10 @@ func (l *Ledger) reasons(ctx context.Context, s *subject) error {
 	return nil
 }
 
-// recipients are the members of the channel at the message's seq whom the request asks about.
+// recipients are the members of the channel at the message's seq whom the request asks about, also those who are gone since: the
+// message was owed to them all the same, if they were still there when it came (Facts.concerned).
 func (l *Ledger) recipients(ctx context.Context, req rpc.LedgerRequest, s subject) ([]chat.UserID, error) {
-	q := store.MembersQuery{ChannelID: s.post.Channel, Seq: req.Seq, After: req.After, Limit: req.Limit}
+	q := store.MembersQuery{ChannelID: s.post.Channel, Seq: req.Seq, After: req.After, Limit: req.Limit, Gone: true}
 	if req.Login != "" {
 		users, err := l.cfg.People.UsersByLogin(ctx, req.WorkspaceID, []string{req.Login})
 		if err != nil {
@@ -217,9 +224,6 @@ func (l *Ledger) recipients(ctx context.Context, req rpc.LedgerRequest, s subjec
 	users, _, err := l.cfg.Places.MembersAt(ctx, q)
 	if err != nil {
 		return nil, fmt.Errorf("members at %d: %w", req.Seq, err)
-	}
-	if req.UserID != "" && len(users) == 0 {
-		return nil, fault.New(fault.NotFound, "They were not in the channel when the message came, or their account is closed: it was not for them.")
 	}
 	return users, nil
 }
@@ -246,11 +250,15 @@ func (l *Ledger) facts(ctx context.Context, s subject, users []chat.UserID) ([]F
 	if err != nil {
 		return nil, fmt.Errorf("preferences: %w", err)
 	}
+	here, _, err := l.cfg.Places.MembersAt(ctx, store.MembersQuery{ChannelID: s.post.Channel, Seq: s.message.Seq, Among: users, Limit: len(users)})
+	if err != nil {
+		return nil, fmt.Errorf("who of the members is still there: %w", err)
+	}
 	asking, ctx := errgroup.WithContext(ctx)
 	asking.SetLimit(aside)
 	for at, u := range users {
 		f := &facts[at]
-		*f = Facts{Message: s.post.Message, Sender: s.post.Sender, Stored: s.message.PostedAt, Routed: s.routed, User: chat.User{ID: u}}
+		*f = Facts{Message: s.post.Message, Sender: s.post.Sender, Stored: s.message.PostedAt, Routed: s.routed, User: chat.User{ID: u}, Gone: !slices.Contains(here, u)}
 		if i := slices.IndexFunc(accounts, func(a chat.User) bool { return a.ID == u }); i >= 0 {
 			f.User = accounts[i]
 		}

@@ -2,6 +2,7 @@ package ledger_test
 
 import (
 	"context"
+	"fmt"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -83,12 +84,25 @@ func newOffice(t *testing.T) *office {
 	o.must(o.directory.AddMembers(t.Context(), "ann", members))
 	c := chat.Channel{ID: "c1", WorkspaceID: ws, Name: "general", Type: chat.ChannelPublic, CreatorID: "ann", CreatedAt: stored}
 	o.must(o.directory.CreateChannel(t.Context(), c, []chat.UserID{"ann", "bob", "carl"}))
-	rows, err := o.directory.Unpublished(t.Context(), 100)
+	o.record()
+	return o
+}
+
+// record gives the directory's changes the seq 1.
+func (o *office) record() {
+	o.Helper()
+	rows, err := o.directory.Unpublished(o.Context(), 100)
 	o.must(err)
 	for _, row := range rows {
-		o.must(o.directory.Record(t.Context(), []store.OutboxDone{{ID: row.ID, Seq: 1}}))
+		o.must(o.directory.Record(o.Context(), []store.OutboxDone{{ID: row.ID, Seq: 1}}))
 	}
-	return o
+}
+
+// channel makes a direct message of people, from the seq 1 on.
+func (o *office) channel(id chat.ChannelID, people ...chat.UserID) {
+	o.Helper()
+	o.must(o.directory.CreateChannel(o.Context(), chat.Channel{ID: id, WorkspaceID: ws, Type: chat.ChannelDM, CreatorID: "ann", CreatedAt: stored}, people))
+	o.record()
 }
 
 // post puts a message of ann's into the store and, if logged, into the log.
@@ -160,6 +174,67 @@ func TestShowAMessage(t *testing.T) {
 	if first.Next != "bob" || len(first.Recipients) != 2 || len(rest.Recipients) != 1 || rest.Recipients[0].UserID != "carl" || rest.Next != "" {
 		t.Errorf("pages %+v and %+v", first, rest)
 	}
+}
+
+// Who is owed a message is decided at its seq: whoever is gone since is told of as far as something shows that they were there, and
+// leaves nobody alone in a direct message.
+func TestShowWhoIsGoneSince(t *testing.T) {
+	o := newOffice(t)
+	o.channel("d1", "ann", "dan")
+	o.channel("d2", "ann")
+	post := func(seq chat.Seq, in chat.ChannelID) {
+		o.must(o.messages.Apply(t.Context(), []event.Stored{{WorkspaceID: ws, Seq: seq, At: stored, Event: event.Event{
+			V: event.Version, Kind: event.MessagePosted, Epoch: 1, ChannelID: in, SenderID: "ann", ClientMsgID: chat.ClientMsgID(fmt.Sprint("m", seq)), Body: "hello",
+		}}}))
+	}
+	post(17, "d1")
+	post(18, "d2")
+	post(19, "c1")
+	o.must(o.messages.SetDeliveries(t.Context(), []chat.Delivery{{
+		WorkspaceID: ws, ChannelID: "d1", Seq: 17, UserID: "dan", Status: chat.DeliveryPending, Why: chat.OwedDirect, RoutedAt: at(1), At: at(1),
+	}}))
+	o.must(o.messages.SetDelivered(t.Context(), []store.DeviceCursor{
+		{WorkspaceID: ws, UserID: "bob", DeviceID: "phone", Cursor: chat.Cursor{Epoch: 1, Seq: 30}, At: at(2)},
+		{WorkspaceID: ws, UserID: "carl", DeviceID: "phone", Cursor: chat.Cursor{Epoch: 1, Seq: 5}, At: at(-2)},
+	}))
+	told := func(seq chat.Seq, in chat.ChannelID) string {
+		t.Helper()
+		var all []string
+		for _, r := range o.show(rpc.LedgerRequest{Seq: seq, ChannelID: in}).Recipients {
+			all = append(all, fmt.Sprintf("%s %s %s", r.UserID, r.Status, r.Why))
+		}
+		return strings.Join(all, ", ")
+	}
+	is := func(when string) {
+		t.Helper()
+		for _, c := range []struct {
+			seq  chat.Seq
+			in   chat.ChannelID
+			want string
+		}{
+			{17, "d1", "ann delivered , dan pending direct"},
+			{18, "d2", "ann pending "},
+		} {
+			if got := told(c.seq, c.in); got != c.want {
+				t.Errorf("%s, of %d: %q, want %q", when, c.seq, got, c.want)
+			}
+		}
+	}
+	is("while all are there")
+	for _, who := range []chat.UserID{"bob", "carl", "dan"} {
+		_, err := o.directory.SetDeactivated(t.Context(), store.Deactivation{UserID: who, By: "ann", Deactivated: true, At: at(9)})
+		o.must(err)
+	}
+	is("once dan's account is closed")
+	if got, want := told(19, "c1"), "ann delivered , bob delivered "; got != want { // carl may have been gone before
+		t.Errorf("of a channel: %q, want %q", got, want)
+	}
+	if _, err := o.ledger().Show(t.Context(), rpc.LedgerRequest{WorkspaceID: ws, Seq: 19, ChannelID: "c1", UserID: "carl"}); !fault.Is(err, fault.NotFound) {
+		t.Errorf("carl, who may have been gone before: %v", err)
+	}
+	_, err := o.directory.RemoveMember(t.Context(), ws, "ann", "dan")
+	o.must(err)
+	is("once dan does not belong to the workspace")
 }
 
 // The log forgets, and the store is behind: each of them is enough.

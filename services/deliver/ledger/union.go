@@ -19,6 +19,7 @@ type Facts struct {
 	Stored  time.Time
 	Routed  bool // the router is past the message
 	User    chat.User
+	Gone    bool                // by now: the account is closed, or, of a direct message, they do not belong to the workspace
 	State   *chat.Delivery      // nil: there is none
 	Device  *store.DeviceCursor // that confirmed the message first; nil: none did
 	Name    string              // of that device; empty: not known
@@ -28,6 +29,16 @@ type Facts struct {
 	WhyNot  string              // with Owed empty
 	Muted   bool                // the channel, now
 }
+
+// concerned reports whether the message was for the member at all. Nobody keeps when somebody went. So of who is gone by now it was for
+// those of whom something shows that they were still there when it came: they wrote it, it was brought on its way to them, or
+// they had it.
+func (f Facts) concerned() bool {
+	return !f.Gone || f.User.ID == f.Sender || f.State != nil || f.Device != nil || f.read()
+}
+
+// read reports whether they have read the message.
+func (f Facts) read() bool { return f.Read.Cursor.Seq != 0 && route.Covers(f.Read.Cursor, f.Message) }
 
 // Tell is what became of the message for the member: the furthest of what their read cursor, the cursors of their devices and the
 // state of the delivery say. It is pure.
@@ -44,7 +55,7 @@ func Tell(f Facts) rpc.Recipient {
 		r.Next, r.Reason = time.Time{}, ""
 		r.Story = append(r.Story, rpc.Step{At: d.At, What: "delivered", Text: "at the latest then: confirmed by " + r.Device})
 	}
-	if f.Read.Cursor.Seq != 0 && route.Covers(f.Read.Cursor, f.Message) {
+	if f.read() {
 		r.Status, r.At, r.Next, r.Reason = chat.DeliveryRead, f.Read.At, time.Time{}, ""
 		r.Story = append(r.Story, rpc.Step{At: f.Read.At, What: "read", Text: "at the latest then"})
 	}
@@ -99,7 +110,7 @@ func (f Facts) tellNone(r *rpc.Recipient) {
 		step.Text = f.WhyNot
 	case f.Muted:
 		step.Text = "not owed: they mute the channel"
-	case f.Device != nil || f.Read.Cursor.Seq != 0 && route.Covers(f.Read.Cursor, f.Message):
+	case f.Device != nil || f.read():
 		r.Why = f.Owed
 		step.Text = "owed to them (" + string(f.Owed) + "), and they had it already"
 	default:

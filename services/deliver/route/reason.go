@@ -84,7 +84,7 @@ func (r *Reasons) Named() []chat.UserID {
 type Member struct {
 	UserID chat.UserID
 	Active bool // a device of theirs confirmed something lately
-	Alone  bool // nobody else is in the channel
+	Alone  bool // it is their dm with themselves: nobody else ever was in it
 }
 
 // Of is why the message is owed to a member of its channel; empty: it is not.

@@ -147,6 +147,15 @@ func membersLeftOut(t *testing.T, f *fixture) {
 	f.wereIn(c.ID, f.seq, f.owner, f.guest)
 	got, _ := f.membersAt(store.MembersQuery{ChannelID: c.ID, Seq: f.seq, Limit: 10, Among: []chat.UserID{f.member, f.guest}})
 	same(t, "among some", []chat.UserID{f.guest}, got)
+	want := []chat.UserID{f.owner, f.member, f.guest}
+	slices.Sort(want)
+	for _, limit := range []int{1, 10} {
+		got, settled := f.membersAt(store.MembersQuery{ChannelID: c.ID, Seq: f.seq, Limit: limit, Gone: true})
+		same(t, "with those who are gone", want, got)
+		same(t, "settled", true, settled)
+	}
+	got, _ = f.membersAt(store.MembersQuery{ChannelID: c.ID, Seq: f.seq, Limit: 10, Among: []chat.UserID{f.member, f.none}, Gone: true})
+	same(t, "among some, with those who are gone", []chat.UserID{f.member}, got)
 	closed(false)
 	f.wereIn(c.ID, f.seq, f.owner, f.member, f.guest)
 }
@@ -163,6 +172,12 @@ func membersOfDirect(t *testing.T, f *fixture) {
 	f.record()
 	away := f.seq + 5
 	f.wereIn(dm.ID, away, f.owner)
+	both := []chat.UserID{f.owner, f.member}
+	slices.Sort(both)
+	for _, at := range []chat.Seq{before, away} {
+		got, _ := f.membersAt(store.MembersQuery{ChannelID: dm.ID, Seq: at, Limit: 10, Gone: true})
+		same(t, "the people of the direct message", both, got)
+	}
 	ok(t, f.d.AddMembers(f.ctx, f.owner, []chat.Member{{WorkspaceID: f.ws.ID, UserID: f.member, Role: chat.RoleMember}}))
 	_, settled := f.membersAt(store.MembersQuery{ChannelID: dm.ID, Seq: away, Limit: 10})
 	same(t, "while one of them comes back", false, settled)

@@ -19,42 +19,55 @@ var settled = relational.Ask("channel", `SELECT NOT EXISTS (
 			JOIN members AS m ON m.workspace_id = c.workspace_id AND m.user_id = t.user_id
 		WHERE c.id = ?1 AND c.people IS NOT NULL AND m.joined_seq = 0)`, relational.Scalar[bool])
 
-// membersAt is the people of channel ?1 at the seq ?2. Who leaves a workspace stays in its direct messages, which are their
-// people, so there somebody counts only since the membership that lasts.
-const membersAt = `SELECT DISTINCT t.user_id
+const (
+	// membersAt is the people of channel ?1 at the seq ?2.
+	membersAt = `SELECT DISTINCT t.user_id
 	FROM tenures AS t JOIN users AS u ON u.id = t.user_id JOIN channels AS c ON c.id = t.channel_id
-	WHERE t.channel_id = ?1 AND t.joined_seq BETWEEN 1 AND ?2 AND (t.left_seq = 0 OR t.left_seq >= ?2) AND NOT u.deactivated
-		AND (c.people IS NULL OR EXISTS (
-			SELECT 1 FROM members AS m WHERE m.workspace_id = c.workspace_id AND m.user_id = t.user_id AND m.joined_seq BETWEEN 1 AND ?2))
-		AND t.user_id > ?3 `
-
-var (
-	allAt = relational.Ask("member", membersAt+`ORDER BY t.user_id LIMIT ?4`, relational.Scalar[chat.UserID])
-	// someAt begins with the list, and so with those few rows.
-	someAt = relational.Ask("member", membersAt+`AND t.user_id IN (SELECT value FROM json_each(?)) ORDER BY t.user_id LIMIT ?5`, relational.Scalar[chat.UserID])
+	WHERE t.channel_id = ?1 AND t.joined_seq BETWEEN 1 AND ?2 AND (t.left_seq = 0 OR t.left_seq >= ?2) AND t.user_id > ?3 `
+	// notGone leaves out who is gone by now. Who leaves a workspace stays in its direct messages, which are their people, so there
+	// somebody counts only since the membership that lasts.
+	notGone = `AND NOT u.deactivated AND (c.people IS NULL OR EXISTS (
+			SELECT 1 FROM members AS m WHERE m.workspace_id = c.workspace_id AND m.user_id = t.user_id AND m.joined_seq BETWEEN 1 AND ?2)) `
+	all = `ORDER BY t.user_id LIMIT ?4`
+	// some begins with the list, and so with those few rows.
+	some = `AND t.user_id IN (SELECT value FROM json_each(?)) ORDER BY t.user_id LIMIT ?5`
 )
+
+// Questions for everybody and for some, without those who are gone and with them.
+var (
+	allAt, allEver   = askMembers(notGone + all), askMembers(all)
+	someAt, someEver = askMembers(notGone + some), askMembers(some)
+)
+
+func askMembers(which string) relational.Asked[chat.UserID] {
+	return relational.Ask("member", membersAt+which, relational.Scalar[chat.UserID])
+}
 
 // MembersAt implements store.Recipients. It asks whether all is settled before it asks for the people: a seq that is
 // recorded in between is of somebody who was left out, or was not, for good.
-func (s *Store) MembersAt(ctx context.Context, q store.MembersQuery) (users []chat.UserID, all bool, err error) {
+func (s *Store) MembersAt(ctx context.Context, q store.MembersQuery) (users []chat.UserID, known bool, err error) {
 	if q.Limit < 1 || q.Limit > store.MaxRecipients {
 		return nil, false, fault.New(fault.Invalid, "A limit is 1 to %d.", store.MaxRecipients)
 	}
 	if err := checkMost(len(q.Among), chat.MaxPageSize); err != nil {
 		return nil, false, err
 	}
-	if all, err = relational.Get(ctx, s.db.Source(), settled, q.ChannelID); err != nil {
+	if known, err = relational.Get(ctx, s.db.Source(), settled, q.ChannelID); err != nil {
 		return nil, false, err
 	}
+	everybody, among := allAt, someAt
+	if q.Gone {
+		everybody, among = allEver, someEver
+	}
 	if len(q.Among) == 0 {
-		users, err = list(ctx, s, allAt, q.ChannelID, at(q.Seq), q.After, q.Limit)
+		users, err = list(ctx, s, everybody, q.ChannelID, at(q.Seq), q.After, q.Limit)
 	} else {
-		var among string
-		if among, err = relational.ListOf(q.Among); err == nil {
-			users, err = list(ctx, s, someAt, q.ChannelID, at(q.Seq), q.After, among, q.Limit)
+		var these string
+		if these, err = relational.ListOf(q.Among); err == nil {
+			users, err = list(ctx, s, among, q.ChannelID, at(q.Seq), q.After, these, q.Limit)
 		}
 	}
-	return users, all && err == nil, err
+	return users, known && err == nil, err
 }
 
 // UsersByLogin implements store.Recipients.
