@@ -1,6 +1,8 @@
 package courier
 
 import (
+	"cmp"
+
 	"github.com/canopychat/canopy/edge/fanout"
 	"github.com/canopychat/canopy/schemas/chat"
 	"github.com/canopychat/canopy/schemas/event"
@@ -30,7 +32,7 @@ func (r *Request) AppendAck(dst []byte, receipt event.Receipt) []byte {
 		return wire.AppendAck(dst, r.About.Ref, receipt.Seq)
 	}
 	return wire.AppendMessageAck(dst, wire.Ack{
-		ClientMsgID: r.Change.ClientMsgID, ChannelID: r.Change.ChannelID, Epoch: r.Change.Epoch,
+		ClientMsgID: r.Change.ClientMsgID, ChannelID: r.Change.ChannelID, Epoch: cmp.Or(receipt.Epoch, r.Change.Epoch),
 		Seq: receipt.Seq, At: receipt.At, Duplicate: receipt.Duplicate,
 	})
 }

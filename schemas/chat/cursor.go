@@ -15,7 +15,8 @@ type Seq uint64
 const MaxSeq Seq = 1<<48 - 1
 
 // Epoch counts the streams that a workspace's log has lived in. It starts at 1 and grows by
-// one when the workspace moves to another shard; a Cursor of another epoch cannot be resumed.
+// one when the workspace moves to another shard, or its log begins anew because the hub was lost; seqs rise over all of them. A Cursor
+// of another epoch cannot be resumed.
 type Epoch uint16
 
 // MaxEpoch is the largest Epoch that a Version can hold. Nothing of a larger one is stored (schemas/event).

@@ -31,8 +31,9 @@ type Change struct {
 // A Receipt says where a Change ended up. It exists only for what the log has stored.
 type Receipt struct {
 	Seq       chat.Seq
-	At        time.Time // the stream's timestamp
-	Duplicate bool      // a post whose client_msg_id was there already: Seq and At are those of the first
+	At        time.Time  // the stream's timestamp
+	Duplicate bool       // a post whose client_msg_id was there already: Seq and At are those of the first
+	Epoch     chat.Epoch // of the first, when that is another than the change's; else 0
 }
 
 // Submitter takes changes into the log. Submit returns when the log has stored the change, or refused it.

@@ -14,7 +14,7 @@ var kindShape = regexp.MustCompile(`^[a-z]{1,32}\.[a-z_]{1,32}$`)
 var checks = map[Kind]func(*Event) error{
 	MessagePosted:   checkPosted,
 	MessageEdited:   all(ofChannel, ofMessage, checkText),
-	MessageDeleted:  all(ofChannel, ofMessage),
+	MessageDeleted:  all(ofChannel, ofMessage, checkPost),
 	ReactionAdded:   all(ofChannel, ofMessage, checkEmoji),
 	ReactionRemoved: all(ofChannel, ofMessage, checkEmoji),
 	PinAdded:        all(ofChannel, ofMessage),
@@ -99,6 +99,27 @@ func ofChannel(e *Event) error {
 func ofMessage(e *Event) error {
 	if e.MessageSeq == 0 || e.MessageSeq > chat.MaxSeq {
 		return e.bad("message_seq is missing")
+	}
+	return nil
+}
+
+// checkPost looks at what a delete says of the post; it may say nothing.
+func checkPost(e *Event) error {
+	if e.Post == nil {
+		return nil
+	}
+	_, err := chat.ParseClientMsgID(string(e.Post.ClientMsgID))
+	switch {
+	case err != nil:
+		return e.bad("post: " + err.Error())
+	case e.Post.Epoch < 1 || e.Post.Epoch > chat.MaxEpoch:
+		return e.bad("post: epoch must be 1 to 16383")
+	case !chat.IsID(string(e.Post.SenderID)):
+		return e.bad("post: sender_id is not an id")
+	case e.Post.Thread > chat.MaxSeq:
+		return e.bad("post: thread is not a seq")
+	case e.Post.At.IsZero():
+		return e.bad("post: ts is missing")
 	}
 	return nil
 }

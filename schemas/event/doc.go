@@ -13,7 +13,7 @@
 //	kind                                    besides v, kind, epoch, sender_id                 on subject of
 //	message.posted                          client_msg_id, body, thread?, attachments?        the channel
 //	message.edited                          message_seq, body                                 the channel
-//	message.deleted                         message_seq                                       the channel
+//	message.deleted                         message_seq, post? {epoch, sender_id, …}          the channel
 //	reaction.added, reaction.removed        message_seq, emoji                                the channel
 //	pin.added, pin.removed                  message_seq                                       the channel
 //	member.joined, member.left              user_id, role (joined)                            the channel, or the workspace
@@ -23,7 +23,8 @@
 //	user.updated                            user_id, user {login, display_name, deactivated}  the workspace
 //	workspace.updated                       workspace {name}                                  the workspace
 //
-// sender_id is whoever did it. Readers ignore a field that they do not know. A kind that they do not
+// sender_id is whoever did it. The post of a deleted message is erased from the log; what stays of it (its epoch, sender_id,
+// client_msg_id, thread and ts) is in the delete, so that who has the log alone can tell whose message was deleted. Readers ignore a field that they do not know. A kind that they do not
 // know, or a higher v, is carried to clients and stores as it is (Known is false).
 //
 // schema.json says the same for other people's tools, and testdata holds the bytes of every kind.

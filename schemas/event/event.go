@@ -57,6 +57,7 @@ type Event struct {
 	Channel     *ChannelState     `json:"channel,omitempty"`
 	User        *UserState        `json:"user,omitempty"`
 	Workspace   *WorkspaceState   `json:"workspace,omitempty"`
+	Post        *PostState        `json:"post,omitempty"` // of the message that is deleted
 }
 
 // ChannelState is what a channel looks like after the event.
@@ -77,6 +78,16 @@ type UserState struct {
 // WorkspaceState is what a workspace looks like after the event.
 type WorkspaceState struct {
 	Name string `json:"name"`
+}
+
+// PostState is what stays of a deleted message: all of its post but what it said. The delete carries it, because the post is erased
+// from the log. Deletes of earlier builds do not have it.
+type PostState struct {
+	Epoch       chat.Epoch       `json:"epoch"`
+	SenderID    chat.UserID      `json:"sender_id"`
+	ClientMsgID chat.ClientMsgID `json:"client_msg_id"`
+	Thread      chat.Seq         `json:"thread,omitempty"`
+	At          time.Time        `json:"ts"` // the stream's timestamp, UTC, to the nanosecond
 }
 
 // Known reports whether this build understands the event. One that it does not is carried as it is.

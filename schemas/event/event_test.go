@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -41,8 +42,15 @@ var golden = map[string]event.Event{
 		Kind: event.MessagePosted, Epoch: 1, ChannelID: channel, SenderID: alice,
 		ClientMsgID: "01936b2e-7c00-7000-8000-000000000002", Attachments: []chat.Attachment{{ID: "f1", Name: "plan.pdf", Size: 12, Type: "application/pdf"}},
 	},
-	"message.edited":           {Kind: event.MessageEdited, Epoch: 1, ChannelID: channel, SenderID: alice, MessageSeq: 41, Body: "hello, all"},
-	"message.deleted":          {Kind: event.MessageDeleted, Epoch: 1, ChannelID: channel, SenderID: alice, MessageSeq: 41},
+	"message.edited":  {Kind: event.MessageEdited, Epoch: 1, ChannelID: channel, SenderID: alice, MessageSeq: 41, Body: "hello, all"},
+	"message.deleted": {Kind: event.MessageDeleted, Epoch: 1, ChannelID: channel, SenderID: alice, MessageSeq: 41},
+	"message.deleted.post": {
+		Kind: event.MessageDeleted, Epoch: 2, ChannelID: channel, SenderID: alice, MessageSeq: 41,
+		Post: &event.PostState{
+			Epoch: 1, SenderID: bob, ClientMsgID: "01936b2e-7c00-7000-8000-000000000001", Thread: 40,
+			At: time.Date(2026, 3, 1, 12, 30, 45, 678901234, time.UTC),
+		},
+	},
 	"reaction.added":           {Kind: event.ReactionAdded, Epoch: 1, ChannelID: channel, SenderID: bob, MessageSeq: 41, Emoji: "👍🏽"},
 	"reaction.removed":         {Kind: event.ReactionRemoved, Epoch: 1, ChannelID: channel, SenderID: bob, MessageSeq: 41, Emoji: ":+1:"},
 	"pin.added":                {Kind: event.PinAdded, Epoch: 1, ChannelID: channel, SenderID: bob, MessageSeq: chat.MaxSeq},

@@ -136,6 +136,9 @@ func TestTheSchemaHasTheFieldsOfTheStructs(t *testing.T) {
 	same(t, "ChannelState", all, slices.Collect(maps.Keys(defs["channel_state"].Properties)))
 	all, _ = fieldsOf[event.UserState]()
 	same(t, "UserState", all, slices.Collect(maps.Keys(defs["user_state"].Properties)))
+	all, always = fieldsOf[event.PostState]()
+	same(t, "PostState", all, slices.Collect(maps.Keys(defs["post_state"].Properties)))
+	same(t, "fields of PostState that are always there", always, defs["post_state"].Required)
 	all, _ = fieldsOf[chat.Attachment]()
 	same(t, "Attachment", all, slices.Collect(maps.Keys(defs["attachment"].Properties)))
 }

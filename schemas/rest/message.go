@@ -1,6 +1,8 @@
 package rest
 
 import (
+	"cmp"
+
 	"github.com/canopychat/canopy/schemas/chat"
 	"github.com/canopychat/canopy/schemas/event"
 )
@@ -35,7 +37,7 @@ type Ack struct {
 func AckOf(c event.Change, r event.Receipt) Ack {
 	return Ack{
 		ClientMsgID: c.ClientMsgID, ChannelID: c.ChannelID, Seq: r.Seq,
-		ServerMsgID: chat.Cursor{Epoch: c.Epoch, Seq: r.Seq}.String(),
+		ServerMsgID: chat.Cursor{Epoch: cmp.Or(r.Epoch, c.Epoch), Seq: r.Seq}.String(),
 		TS:          Time(r.At), Status: StatusStored, Duplicate: r.Duplicate,
 	}
 }

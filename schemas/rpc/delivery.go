@@ -29,10 +29,11 @@ type LedgerReply struct {
 	Deleted     bool             `json:"deleted,omitempty"`
 	Routed      bool             `json:"routed"` // the router is past it: who is owed it is decided
 	Recipients  []Recipient      `json:"recipients"`
-	Next        chat.UserID      `json:"next,omitempty"` // the After of the next page; empty: this is the last
+	Next        chat.UserID      `json:"next,omitempty"` // the After of the next page, also of one with less than Limit; empty: this is the last
 }
 
-// Recipient is what became of the message for one member of its channel at its seq.
+// Recipient is what became of the message for one member of its channel at its seq. Who is gone by now is one, if something shows that
+// they were still there when it came.
 type Recipient struct {
 	UserID   chat.UserID         `json:"user_id"`
 	Login    string              `json:"login,omitempty"`

@@ -90,6 +90,7 @@ type MessageRequest struct {
 
 // MessageReply is what the rules need of it. It is NotFound when there is none.
 type MessageReply struct {
+	Epoch       chat.Epoch        `json:"epoch,omitempty"` // 0: who answers is of an earlier build
 	SenderID    chat.UserID       `json:"sender_id"`
 	ClientMsgID chat.ClientMsgID  `json:"client_msg_id"`
 	Thread      chat.Seq          `json:"thread,omitempty"`

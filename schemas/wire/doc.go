@@ -34,7 +34,8 @@
 // prev proves completeness to who is in a channel: it is at most the seq that the client was told last there, or lies at or before the place
 // where the telling began, which is hello's cursor or head, a resync's head, or one's own member.joined. It may lie below: what was erased
 // from the log after a delete is not named. Of a channel that one is not in, only what the channel is comes (channel.created, .updated,
-// .archived), and prev names there what is not shown. A resync whose reason is epoch says that seqs begin anew: those of hello's epoch.
+// .archived), and prev names there what is not shown. A resync whose reason is epoch says that the log began anew, in
+// hello's epoch: seqs go on above all of before.
 //
 // ref is the client's own name for a request, a string or a number of at most 64 bytes, and comes back as
 // it was; null is the same as none. Limits: a frame of a client is at most 64 KiB, and I-JSON that nests at most

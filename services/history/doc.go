@@ -22,6 +22,7 @@
 // What somebody has not read is counted over such pages, newest first (Unread): so a count is right up to the lowest
 // CompleteThrough of its pages, and says so. Or it is not told at all.
 //
-// Without the store, the log alone answers as far as it goes back. The package writes nothing. Its errors
+// Without the store, the log alone answers as far as it goes back. A deleted message has no post there any more; its delete tells
+// whose it was, so that both show it alike. The package writes nothing. Its errors
 // are *fault.Error: Invalid, NotFound, Unavailable.
 package history

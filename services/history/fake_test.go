@@ -30,9 +30,10 @@ var (
 // memoryLog is the log of shard 0 in memory.
 type memoryLog struct {
 	mu    sync.Mutex
-	all   []bus.Entry // seq is index+1
-	first chat.Seq    // that is still held
-	shown chat.Seq    // replicas show no more than this; 0: all
+	all   []bus.Entry       // seq is index+1
+	first chat.Seq          // that is still held
+	shown chat.Seq          // replicas show no more than this; 0: all
+	gone  map[chat.Seq]bool // erased
 	down  bool
 	reads int
 	got   int // events that were read
@@ -67,7 +68,7 @@ func (l *memoryLog) Read(ctx context.Context, q bus.ReadQuery) (bus.Batch, error
 	}
 	var b bus.Batch
 	for _, e := range l.all[min(int(max(q.From, l.first, 1))-1, len(l.all)):] {
-		if l.shown != 0 && e.Seq > l.shown || !strings.HasSuffix(q.Filter, "."+string(e.Place.ChannelID)) {
+		if l.gone[e.Seq] || l.shown != 0 && e.Seq > l.shown || !strings.HasSuffix(q.Filter, "."+string(e.Place.ChannelID)) {
 			continue
 		}
 		if len(b.Entries) == 16 {

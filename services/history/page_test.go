@@ -224,7 +224,7 @@ func TestSendAndMessageAnswerFromTheStore(t *testing.T) {
 		t.Errorf("%+v, %v", none, err)
 	}
 	m, err := w.reader.Message(t.Context(), rpc.MessageRequest{ChannelID: "c1", Seq: reply})
-	want := rpc.MessageReply{SenderID: "u1", ClientMsgID: "m1", Thread: seq, Body: "changed", Edited: true, At: w.events[1].At}
+	want := rpc.MessageReply{Epoch: 1, SenderID: "u1", ClientMsgID: "m1", Thread: seq, Body: "changed", Edited: true, At: w.events[1].At}
 	if diff := cmp.Diff(want, m); err != nil || diff != "" {
 		t.Errorf("%v\n%s", err, diff)
 	}

@@ -226,7 +226,7 @@ func (r *Reader) Message(ctx context.Context, req rpc.MessageRequest) (rpc.Messa
 		return rpc.MessageReply{}, fmt.Errorf("message %d: %w", req.Seq, unanswered(ctx, err))
 	}
 	return rpc.MessageReply{
-		SenderID: m.SenderID, ClientMsgID: m.ClientMsgID, Thread: m.Thread, Body: m.Body,
+		Epoch: m.Epoch, SenderID: m.SenderID, ClientMsgID: m.ClientMsgID, Thread: m.Thread, Body: m.Body,
 		Edited: !m.EditedAt.IsZero(), Deleted: m.Deleted, Attachments: m.Attachments, At: m.PostedAt,
 	}, nil
 }

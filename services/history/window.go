@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/canopychat/canopy/schemas/chat"
@@ -89,7 +90,7 @@ func noHistory(cause error) error {
 
 // window makes a page of the end of the channel's log, reading no further back than the page needs. last is
 // the channel's last event. All changes of a message come after its post, so that what was posted in the
-// window is exact.
+// window is exact, also when the post was erased since: its delete says what is left of it.
 func (r *Reader) window(ctx context.Context, place store.ChannelPlace, q store.PageQuery, last chat.Seq) (windowed, error) {
 	subject, err := subjectOf(place)
 	if err != nil {
@@ -133,6 +134,8 @@ func wholeChannel(read piece, first chat.Seq, channel chat.ChannelID) bool {
 // pageOf makes q's page of a piece of the log's end. whole: there is nothing before it.
 func pageOf(q store.PageQuery, read piece, whole bool) windowed {
 	w := windowed{page: q.Overlay(store.Page{}, read.events), through: read.through}
+	// A delete in the window may tell of a message from before it, where there may be others that nothing tells of.
+	w.page.Messages = slices.DeleteFunc(w.page.Messages, func(m chat.Message) bool { return m.Seq <= read.from })
 	n := len(w.page.Messages)
 	upTo := 0 // messages up to and with q.Around
 	for _, m := range w.page.Messages {

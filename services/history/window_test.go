@@ -34,6 +34,94 @@ func TestAWholeLogAnswersWithoutTheStore(t *testing.T) {
 	w.checkPins()
 }
 
+// erases takes a message away, as ingest and the persister do: the delete says what is left of it, and its texts go out of the log.
+func (w *world) erases(seq chat.Seq) {
+	w.t.Helper()
+	post := w.log.all[seq-1]
+	e, err := event.Parse(post.Payload)
+	if err != nil || e.Kind != event.MessagePosted {
+		w.t.Fatalf("%d is no message: %v", seq, err)
+	}
+	w.add(event.Event{Kind: event.MessageDeleted, MessageSeq: seq, SenderID: "u2", Post: &event.PostState{
+		Epoch: e.Epoch, SenderID: e.SenderID, ClientMsgID: e.ClientMsgID, Thread: e.Thread, At: post.At,
+	}})
+	w.log.set(func() {
+		if w.log.gone == nil {
+			w.log.gone = map[chat.Seq]bool{}
+		}
+		w.log.gone[seq] = true
+		for _, said := range w.events {
+			if said.Kind == event.MessageEdited && said.MessageSeq == seq {
+				w.log.gone[said.Seq] = true
+			}
+		}
+	})
+}
+
+// The posts of deleted messages are not in the log any more, and are on its pages as on those of the store.
+func TestTheLogAloneShowsWhatWasDeleted(t *testing.T) {
+	w := newWorld(t, history.Config{})
+	w.post("the first", 0)
+	w.talk(200)
+	w.persist(w.log.last(), 0)
+	for i, e := range w.events {
+		if e.Kind == event.MessagePosted && i%3 == 0 {
+			w.erases(e.Seq)
+		}
+	}
+	w.talk(20)
+	queries := w.queries()
+	for _, q := range queries { // the store is behind: the deletes are in the tail, and some of what they delete is beyond the page
+		if diff := cmp.Diff(w.truth(q, w.log.last()), w.page(q).Page); diff != "" {
+			t.Fatalf("with the store, %+v:\n%s", q, diff)
+		}
+	}
+	w.store.set(true)
+	for _, q := range queries {
+		got := w.page(q)
+		if diff := cmp.Diff(w.truth(q, w.log.last()), got.Page); diff != "" || got.CompleteThrough != w.lastOfChannel() {
+			t.Fatalf("%+v: complete through %d of %d\n%s", q, got.CompleteThrough, w.lastOfChannel(), diff)
+		}
+	}
+	w.checkPins()
+}
+
+// A delete tells of a message from before the log. What lay around it is not known, so that it is on no page.
+func TestWhatTheLogForgotIsNotShownAsDeleted(t *testing.T) {
+	w := newWorld(t, history.Config{})
+	for i := range 20 {
+		w.post(fmt.Sprint("message ", i), 0)
+	}
+	for _, seq := range []chat.Seq{5, 15} {
+		w.erases(seq)
+	}
+	w.log.set(func() { w.log.first = 11 })
+	w.store.set(true)
+	for _, q := range []store.PageQuery{{Limit: 50}, {Before: 100, Limit: 50}, {Around: 11, Limit: 50}} {
+		got := w.page(q)
+		if n := len(got.Messages); n != 10 || got.Messages[n-1].Seq != 11 || !got.HasMore {
+			t.Errorf("%+v: %d messages, more %v", q, n, got.HasMore)
+			continue
+		}
+		if m := got.Messages[5]; m.Seq != 15 || !m.Deleted || m.SenderID != "u1" || m.Body != "" {
+			t.Errorf("%+v: %+v", q, m)
+		}
+	}
+	w.unavailable(store.PageQuery{Before: 8, Limit: 10})
+}
+
+// A delete of an earlier build does not say whose the message was. It is left out, as it was then.
+func TestADeleteThatSaysNothingIsPassedOver(t *testing.T) {
+	w := newWorld(t, history.Config{})
+	first, second := w.post("the first", 0), w.post("the second", 0)
+	w.add(event.Event{Kind: event.MessageDeleted, MessageSeq: first})
+	w.log.set(func() { w.log.gone = map[chat.Seq]bool{first: true} })
+	w.store.set(true)
+	if got := w.page(store.PageQuery{Limit: 10}); len(got.Messages) != 1 || got.Messages[0].Seq != second || got.HasMore {
+		t.Errorf("%+v", got)
+	}
+}
+
 // A log that has forgotten the beginning answers what lies in it, and says that there is more.
 func TestAYoungLogAnswersWhatItHas(t *testing.T) {
 	w := newWorld(t, history.Config{})

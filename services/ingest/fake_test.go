@@ -34,6 +34,7 @@ type memoryLog struct {
 	shows  int      // after so many questions for hidden events they do
 	down   bool
 	reads  int
+	begun  time.Time
 }
 
 func (l *memoryLog) PublishSync(_ context.Context, m bus.Message) (bus.Ack, error) {
@@ -131,6 +132,25 @@ func (l *memoryLog) Bounds(context.Context, streams.Shard) (first, last chat.Seq
 	return max(l.first, 1), chat.Seq(len(l.all)), nil
 }
 
+func (l *memoryLog) Begun(context.Context, streams.Shard) (time.Time, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.down {
+		return time.Time{}, errDown
+	}
+	return l.begun, nil
+}
+
+// renew is another log in its place, which has nothing of before but its seqs, and knows nobody's Msg-Ids.
+func (l *memoryLog) renew() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for i := range l.all {
+		l.all[i].MsgID = ""
+	}
+	l.first, l.begun = chat.Seq(len(l.all)+1), time.Now()
+}
+
 // forget drops the log's events before seq.
 func (l *memoryLog) forget(seq chat.Seq) {
 	l.mu.Lock()
@@ -153,7 +173,15 @@ type memoryHistory struct {
 	log     *memoryLog
 	through chat.Seq
 	down    bool
+	early   bool // it is of a build that does not tell the epoch of a message
 	asked   atomic.Int32
+}
+
+func (h *memoryHistory) epoch(m chat.Message) chat.Epoch {
+	if h.early {
+		return 0
+	}
+	return m.Epoch
 }
 
 func (h *memoryHistory) message(seq chat.Seq) (chat.Message, streams.Place, bool) {
@@ -196,7 +224,7 @@ func (h *memoryHistory) Message(_ context.Context, req rpc.MessageRequest) (rpc.
 		return rpc.MessageReply{}, fault.New(fault.NotFound, "no such message")
 	}
 	return rpc.MessageReply{
-		SenderID: m.SenderID, ClientMsgID: m.ClientMsgID, Thread: m.Thread, Body: m.Body,
+		Epoch: h.epoch(m), SenderID: m.SenderID, ClientMsgID: m.ClientMsgID, Thread: m.Thread, Body: m.Body,
 		Edited: !m.EditedAt.IsZero(), Deleted: m.Deleted, Attachments: m.Attachments, At: m.PostedAt,
 	}, nil
 }

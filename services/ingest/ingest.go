@@ -30,6 +30,8 @@ const (
 // Publisher stores events; *bus.Publisher is one.
 type Publisher interface {
 	PublishSync(ctx context.Context, m bus.Message) (bus.Ack, error)
+	// Begun is when the log was made; it knows no Msg-Id of before.
+	Begun(ctx context.Context, shard streams.Shard) (time.Time, error)
 }
 
 // Log reads the logs; *bus.Log is one. Read and Get are answered by any replica, which may lag; the others by the
@@ -77,6 +79,7 @@ type Ingest struct {
 	// each with its own lock
 	tails     *tails
 	originals *originals
+	begins    *begins
 }
 
 var _ event.Submitter = (*Ingest)(nil)
@@ -100,6 +103,7 @@ func New(cfg Config) *Ingest {
 		window: cfg.Window, budget: cfg.Budget, logger: cfg.Logger,
 		tails:     newTails(cfg.Log, cfg.Window),
 		originals: newOriginals(maxOriginals),
+		begins:    &begins{logs: cfg.Publisher, at: map[incarnation]time.Time{}},
 	}
 }
 
@@ -137,7 +141,7 @@ func (g *Ingest) submit(ctx context.Context, c *event.Change) (event.Receipt, er
 	if err := permit(c.Standing); err != nil {
 		return event.Receipt{}, err
 	}
-	payload, err := encode(c)
+	payload, err := encode(eventOf(c))
 	if err != nil {
 		return event.Receipt{}, err
 	}
@@ -147,10 +151,18 @@ func (g *Ingest) submit(ctx context.Context, c *event.Change) (event.Receipt, er
 	return g.change(ctx, c, payload)
 }
 
-// change takes what is done to a message.
+// change takes what is done to a message. A delete says what stays of the message, because its post will be erased.
 func (g *Ingest) change(ctx context.Context, c *event.Change, payload []byte) (event.Receipt, error) {
-	if err := g.checkOriginal(ctx, c); err != nil {
+	o, err := g.checkOriginal(ctx, c)
+	if err != nil {
 		return event.Receipt{}, err
+	}
+	if c.Kind == event.MessageDeleted {
+		e := eventOf(c)
+		e.Post = o.left()
+		if payload, err = encode(e); err != nil {
+			return event.Receipt{}, err
+		}
 	}
 	attempt, err := uuid.NewV7()
 	if err != nil {
@@ -176,7 +188,7 @@ func (g *Ingest) post(ctx context.Context, c *event.Change, payload []byte) (eve
 	if err != nil {
 		return event.Receipt{}, because(err)
 	}
-	if mayBeOld(c.ClientMsgID, c.Retry, time.Now(), g.window) {
+	if mayBeOld(c.ClientMsgID, c.Retry, time.Now(), g.window) || g.mayPrecede(ctx, c) {
 		if r, found, err := g.sentBefore(ctx, c, msgID); err != nil || found {
 			return r, err
 		}
@@ -194,6 +206,13 @@ func (g *Ingest) post(ctx context.Context, c *event.Change, payload []byte) (eve
 		return g.repeated(ctx, c, ack.Seq)
 	}
 	return g.receipt(ctx, c, ack.Seq)
+}
+
+// mayPrecede asks begins, within the budget of a question.
+func (g *Ingest) mayPrecede(ctx context.Context, c *event.Change) bool {
+	ctx, cancel := context.WithTimeout(ctx, g.budget)
+	defer cancel()
+	return g.begins.mayPrecede(ctx, c, g.window)
 }
 
 func (g *Ingest) publish(ctx context.Context, c *event.Change, msgID string, payload []byte) (bus.Ack, error) {
@@ -215,8 +234,8 @@ func (g *Ingest) receipt(ctx context.Context, c *event.Change, seq chat.Seq) (ev
 }
 
 // encode writes the payload. A text can be within its own limit and too large once it is written as JSON.
-func encode(c *event.Change) ([]byte, error) {
-	payload, err := event.Encode(eventOf(c))
+func encode(e event.Event) ([]byte, error) {
+	payload, err := event.Encode(e)
 	if err != nil {
 		return nil, fmt.Errorf("encode a checked change: %w", err)
 	}

@@ -67,7 +67,7 @@ func (h *storeHistory) Message(ctx context.Context, req rpc.MessageRequest) (rpc
 	}
 	m, err := h.messages.Message(ctx, req.ChannelID, req.Seq)
 	return rpc.MessageReply{
-		SenderID: m.SenderID, ClientMsgID: m.ClientMsgID, Thread: m.Thread, Body: m.Body, Edited: !m.EditedAt.IsZero(), Deleted: m.Deleted, At: m.PostedAt,
+		Epoch: m.Epoch, SenderID: m.SenderID, ClientMsgID: m.ClientMsgID, Thread: m.Thread, Body: m.Body, Edited: !m.EditedAt.IsZero(), Deleted: m.Deleted, At: m.PostedAt,
 	}, err
 }
 

@@ -27,8 +27,7 @@ const (
 // in every reader (store.State).
 type original struct {
 	place   streams.Place
-	author  chat.UserID
-	thread  chat.Seq
+	post    event.PostState
 	deleted bool
 }
 
@@ -41,21 +40,29 @@ type originalKey struct {
 
 func keyOf(c *event.Change, seq chat.Seq) originalKey { return originalKey{c.Shard, c.Epoch, seq} }
 
-// checkOriginal says whether c may be done to the message it is about.
-func (g *Ingest) checkOriginal(ctx context.Context, c *event.Change) error {
+// checkOriginal says whether c may be done to the message it is about, and returns that.
+func (g *Ingest) checkOriginal(ctx context.Context, c *event.Change) (original, error) {
 	o, err := g.original(ctx, c, c.MessageSeq)
 	if err != nil {
-		return err
+		return original{}, err
 	}
-	if err := permitOn(c, o.author); err != nil {
-		return err
+	if err := permitOn(c, o.post.SenderID); err != nil {
+		return original{}, err
 	}
 	// Deleting twice is the wish of both, and taking a reaction or pin away leaves nothing.
 	changes := c.Kind == event.MessageEdited || c.Kind == event.ReactionAdded || c.Kind == event.PinAdded
 	if o.deleted && changes {
-		return fault.New(fault.NotFound, "the message was deleted")
+		return original{}, fault.New(fault.NotFound, "the message was deleted")
 	}
-	return nil
+	return o, nil
+}
+
+// left is what stays of the message once it is deleted; nil: who told of it is of an earlier build, and did not say all.
+func (o original) left() *event.PostState {
+	if o.post.Epoch == 0 {
+		return nil
+	}
+	return &o.post
 }
 
 // checkRoot says whether c may answer its thread's root. A deleted message keeps its thread.
@@ -64,7 +71,7 @@ func (g *Ingest) checkRoot(ctx context.Context, c *event.Change) error {
 	if err != nil {
 		return err
 	}
-	if o.thread != 0 {
+	if o.post.Thread != 0 {
 		return fault.New(fault.Invalid, "thread is itself a reply; answer the message that it replies to")
 	}
 	return nil
@@ -103,7 +110,9 @@ func (g *Ingest) readOriginal(ctx context.Context, c *event.Change, seq chat.Seq
 	if !ok {
 		return original{}, noMessage()
 	}
-	return original{place: e.Place, author: posted.SenderID, thread: posted.Thread}, nil
+	return original{place: e.Place, post: event.PostState{
+		Epoch: posted.Epoch, SenderID: posted.SenderID, ClientMsgID: posted.ClientMsgID, Thread: posted.Thread, At: e.At.UTC(),
+	}}, nil
 }
 
 // readMissed reads an event that a replica did not have. NotFound: the log has forgotten it, or it was never
@@ -130,7 +139,9 @@ func (g *Ingest) askOriginal(ctx context.Context, c *event.Change, seq chat.Seq,
 	if err != nil {
 		return original{}, err
 	}
-	return original{place: placeOf(c), author: m.SenderID, thread: m.Thread, deleted: m.Deleted}, nil
+	return original{place: placeOf(c), deleted: m.Deleted, post: event.PostState{
+		Epoch: m.Epoch, SenderID: m.SenderID, ClientMsgID: m.ClientMsgID, Thread: m.Thread, At: m.At.UTC(),
+	}}, nil
 }
 
 // postOf reads the event of a message. It is false for every other kind, and for what somebody put there by hand.

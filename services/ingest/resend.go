@@ -117,7 +117,15 @@ func (g *Ingest) repeatedInStore(ctx context.Context, c *event.Change, seq chat.
 	case !changed && (m.Body != c.Body || !slices.Equal(m.Attachments, c.Attachments)):
 		return event.Receipt{}, conflict()
 	}
-	return event.Receipt{Seq: seq, At: m.At, Duplicate: true}, nil
+	return firstSend(c, event.Receipt{Seq: seq, At: m.At, Duplicate: true, Epoch: m.Epoch}), nil
+}
+
+// firstSend is r without an epoch that is c's own.
+func firstSend(c *event.Change, r event.Receipt) event.Receipt {
+	if r.Epoch == c.Epoch {
+		r.Epoch = 0
+	}
+	return r
 }
 
 // readShown reads an event that the log has stored, for as long as a replica may be behind.

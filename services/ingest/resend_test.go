@@ -277,3 +277,38 @@ func TestATailThatIsTooLongIsSearched(t *testing.T) {
 		}
 	})
 }
+
+// A log that began anew knows no Msg-Id of the one before it. Who sends again what that one stored is answered with its place there,
+// however young the id is, and nobody is looked up any more when ids can only be of the new log.
+func TestAResendIntoTheNextLog(t *testing.T) {
+	in(t, func(w *world) {
+		sent := w.post("hello")
+		first := w.ok(sent)
+		w.history.through = chat.Seq(w.stored())
+		time.Sleep(time.Second)
+		w.log.renew()
+		w.restart()
+		time.Sleep(time.Second)
+		sent.Epoch = 2
+		w.duplicateOf(first, sent)
+		if r := w.ok(sent); r.Epoch != 1 {
+			t.Errorf("it is of epoch %d", r.Epoch)
+		}
+
+		posted := w.post("hello again")
+		posted.Epoch = 2
+		again := w.ok(posted)
+		if again.Duplicate || again.Epoch != 0 {
+			t.Errorf("a new one is %+v", again)
+		}
+		w.duplicateOf(again, posted)
+		time.Sleep(window)
+		asked := w.history.asked.Load()
+		later := w.post("later")
+		later.Epoch = 2
+		w.ok(later)
+		if n := w.history.asked.Load() - asked; n != 0 {
+			t.Errorf("%d questions about an id that is younger than the log", n)
+		}
+	})
+}

@@ -6,6 +6,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/canopychat/canopy/schemas/chat"
 	"github.com/canopychat/canopy/schemas/event"
 	"github.com/canopychat/canopy/schemas/fault"
@@ -188,6 +190,42 @@ func TestADeletedMessageIsNotChanged(t *testing.T) {
 		w.log.forget(chat.Seq(w.stored()))
 		w.restart() // now only the store knows
 		w.fails(fault.NotFound, edit)
+	})
+}
+
+// What is left of a deleted message is in its delete, whoever knew the message: the log, or the store once the log has it no more.
+func TestADeleteSaysWhatIsLeft(t *testing.T) {
+	in(t, func(w *world) {
+		root := w.ok(w.post("root"))
+		c := w.post("soon gone")
+		c.Thread = root.Seq
+		sent := w.ok(c)
+		del := w.change(event.MessageDeleted)
+		del.MessageSeq, del.UserID, del.Standing.Role = sent.Seq, "u2", chat.RoleAdmin
+		says := func() *event.PostState {
+			t.Helper()
+			e, err := event.Parse(w.log.all[w.ok(del).Seq-1].Payload)
+			if err != nil || e.Kind != event.MessageDeleted || e.SenderID != "u2" || e.MessageSeq != sent.Seq || e.ClientMsgID != "" || e.Thread != 0 {
+				t.Errorf("stored %+v, %v", e, err)
+			}
+			return e.Post
+		}
+		want := &event.PostState{Epoch: 1, SenderID: "u1", ClientMsgID: c.ClientMsgID, Thread: root.Seq, At: sent.At.UTC()}
+		for _, known := range []string{"by the log", "by this process", "by the store, which has it deleted"} {
+			if diff := cmp.Diff(want, says()); diff != "" {
+				t.Errorf("%s: %s", known, diff)
+			}
+			if known == "by this process" {
+				w.history.through = chat.Seq(w.stored())
+				w.log.erase(sent.Seq)
+				w.restart()
+			}
+		}
+		w.history.early = true
+		w.restart()
+		if left := says(); left != nil {
+			t.Errorf("of a store that does not tell the epoch: %+v", left)
+		}
 	})
 }
 

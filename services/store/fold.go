@@ -53,6 +53,7 @@ type State struct {
 	message   chat.Message           // what the post wrote, and the text of the newest event that wrote one
 	text      chat.Version           // of Body, EditedAt and Deleted
 	pin       chat.Version           // of Pinned
+	left      *chat.Message          // what a delete says of the post; nil: none said it
 	reactions map[[2]string]standing // by emoji and user
 }
 
@@ -77,6 +78,7 @@ func (s *State) Apply(e event.Stored) {
 		if tv := TextVersion(&e); tv > s.text {
 			s.text, s.message.Body, s.message.EditedAt = tv, e.Body, e.At
 		}
+		s.noteLeft(&e)
 	case event.PinAdded, event.PinRemoved:
 		if v > s.pin {
 			s.pin, s.message.Pinned = v, e.Kind == event.PinAdded
@@ -101,6 +103,16 @@ func (s *State) post(e *event.Stored) {
 	}
 }
 
+// noteLeft keeps what a delete says of the post.
+func (s *State) noteLeft(e *event.Stored) {
+	if p := e.Post; p != nil && e.Kind == event.MessageDeleted {
+		s.left = &chat.Message{
+			ChannelID: e.ChannelID, Seq: e.MessageSeq, Epoch: p.Epoch,
+			SenderID: p.SenderID, ClientMsgID: p.ClientMsgID, Thread: p.Thread, PostedAt: p.At,
+		}
+	}
+}
+
 func (s *State) react(p [2]string, r standing) {
 	if s.reactions == nil {
 		s.reactions = map[[2]string]standing{}
@@ -122,6 +134,14 @@ func (s *State) Message() (chat.Message, bool) {
 	m.Attachments = slices.Clone(m.Attachments)
 	m.Reactions = s.standingReactions()
 	return m, true
+}
+
+// shown is the message as far as a log alone tells it: of one whose post was erased from the log, what its delete says is left.
+func (s *State) shown() (chat.Message, bool) {
+	if !s.posted && s.left != nil {
+		return Erased(*s.left), true
+	}
+	return s.Message()
 }
 
 // Erased is what is left of a deleted message: who posted it, when, where and under which client_msg_id.
@@ -181,7 +201,8 @@ func stateOf(m chat.Message) *State {
 // The tail is every event of the channel, in the log's order, from a position that the store had reached before
 // the page was read (Progress), up to the log's end as it was after the page was read. The store may
 // have applied any part of it. What tail says of a message that is neither on the page nor
-// posted in tail is left out. Of a message with more than chat.MaxReactions reactions, a removal in tail does not
+// posted in tail is left out, unless tail deletes it and says what is left of it (event.PostState): its post may have been erased
+// from the log between the two. So there may be deleted messages from before the tail. Of a message with more than chat.MaxReactions reactions, a removal in tail does not
 // bring those back that the page had no room for.
 func Overlay(page []chat.Message, tail []event.Stored) []chat.Message {
 	states := make(map[Target]*State, len(page)+len(tail))
@@ -202,7 +223,7 @@ func Overlay(page []chat.Message, tail []event.Stored) []chat.Message {
 	}
 	out := make([]chat.Message, 0, len(states))
 	for _, s := range states {
-		if m, ok := s.Message(); ok {
+		if m, ok := s.shown(); ok {
 			out = append(out, m)
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"testing"
+	"time"
 
 	gocmp "github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -136,6 +137,30 @@ func TestOverlayMakesUpForWhatTheStoreMisses(t *testing.T) {
 			equal(t, "the page that was given", kept, before)
 		}
 	})
+}
+
+// The post of a deleted message is erased from the log once the store has it: perhaps between the page and the tail.
+func TestOverlayShowsWhatWasErasedInBetween(t *testing.T) {
+	at := time.Date(2026, 3, 1, 12, 30, 45, 678901234, time.UTC)
+	gone := event.Stored{Seq: 9, At: at.Add(time.Hour), Event: event.Event{
+		V: 1, Kind: event.MessageDeleted, Epoch: 2, ChannelID: "c", SenderID: "admin", MessageSeq: 7,
+		Post: &event.PostState{Epoch: 1, SenderID: "u", ClientMsgID: "m", Thread: 3, At: at},
+	}}
+	edit := event.Stored{Seq: 8, Event: event.Event{V: 1, Kind: event.MessageEdited, Epoch: 2, ChannelID: "c", SenderID: "u", MessageSeq: 7, Body: "secret"}}
+	want := []chat.Message{{ChannelID: "c", Seq: 7, Epoch: 1, SenderID: "u", ClientMsgID: "m", Thread: 3, PostedAt: at, Deleted: true}}
+	for _, tail := range [][]event.Stored{{gone}, {edit, gone}, {gone, edit}, {gone, gone}} {
+		if diff := gocmp.Diff(want, store.Overlay(nil, tail)); diff != "" {
+			t.Errorf("%d events: %s", len(tail), diff)
+		}
+	}
+	var s store.State
+	s.Apply(gone)
+	if m, ok := s.Message(); ok {
+		t.Errorf("a store shows a message whose post it has not got: %+v", m)
+	}
+	if left := store.Overlay(nil, []event.Stored{edit}); len(left) != 0 {
+		t.Errorf("an edit of what is not there shows %+v", left)
+	}
 }
 
 func TestOverlaidPageIsThatOfAStoreWithEverything(t *testing.T) {

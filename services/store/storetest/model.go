@@ -164,7 +164,11 @@ func randomEvent(r *rand.Rand, l *aLog, posts []event.Stored, channels []chat.Ch
 	case roll < 50:
 		return l.edit(of, randomBody(r))
 	case roll < 55:
-		return l.about(of, event.MessageDeleted)
+		gone := l.about(of, event.MessageDeleted)
+		if r.IntN(2) == 0 { // the others are of an earlier build
+			gone.Post = leftOf(of)
+		}
+		return gone
 	case roll < 70:
 		return l.react(of, event.ReactionAdded, emoji)
 	case roll < 80:
@@ -175,6 +179,11 @@ func randomEvent(r *rand.Rand, l *aLog, posts []event.Stored, channels []chat.Ch
 		return l.about(of, event.PinRemoved)
 	}
 	return noise(r, l, of)
+}
+
+// leftOf is what the delete of a message says is left of it.
+func leftOf(e event.Stored) *event.PostState {
+	return &event.PostState{Epoch: e.Epoch, SenderID: e.SenderID, ClientMsgID: e.ClientMsgID, Thread: e.Thread, At: e.At}
 }
 
 // noise is an event that changes no message that is there.
