@@ -11,6 +11,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/canopychat/canopy/ops/app/access"
 	"github.com/canopychat/canopy/ops/config"
 	"github.com/canopychat/canopy/ops/ctl"
 	"github.com/canopychat/canopy/ops/datadir"
@@ -21,9 +22,8 @@ import (
 	"github.com/canopychat/canopy/streams/provision"
 )
 
-// Users of the embedded servers.
+// Users of the embedded servers, besides access.User.
 const (
-	userApp    = "canopy"
 	userSystem = "sys"
 	userLeaf   = "leaf"
 )
@@ -33,7 +33,9 @@ const (
 	attemptPause = 500 * time.Millisecond
 )
 
-func (a *App) login() natsd.Login { return natsd.Login{User: userApp, Password: a.folder.Secrets.App} }
+func (a *App) login() natsd.Login {
+	return natsd.Login{User: access.User, Password: a.folder.Secrets.App}
+}
 func (a *App) system() natsd.Login {
 	return natsd.Login{User: userSystem, Password: a.folder.Secrets.System}
 }
@@ -65,7 +67,7 @@ func (a *App) startLeaf(ctx context.Context) error {
 	if a.hub != nil {
 		hub = a.hub.LeafURL()
 	} else {
-		hub = withLogin(hub, natsd.Login{User: userLeaf, Password: a.folder.Secrets.Leaf})
+		hub = access.With(hub, natsd.Login{User: userLeaf, Password: a.folder.Secrets.Leaf})
 	}
 	common := natsd.Common{
 		Name: "canopy-leaf-" + a.cfg.Region, Listen: a.cfg.Leaf.Listen, Monitor: a.cfg.Leaf.Monitor, App: a.login(), System: a.system(),
@@ -105,7 +107,7 @@ func (a *App) canLogIn(address, server string) error {
 
 // dialHub connects to the hub: to the one in this process, or to the one that the config names.
 func (a *App) dialHub(ctx context.Context) (err error) {
-	cfg := bus.DialConfig{URL: withLogin(a.cfg.Hub.URL, a.login()), Role: a.name(), Logger: a.log}
+	cfg := bus.DialConfig{URL: access.With(a.cfg.Hub.URL, a.login()), Role: a.name(), Logger: a.log}
 	if a.hub != nil {
 		cfg.URL, cfg.InProcess = a.hub.ClientURL(), a.hub
 	}
@@ -115,7 +117,7 @@ func (a *App) dialHub(ctx context.Context) (err error) {
 
 // dialLeaf connects to the leaf: people's sockets know no other server.
 func (a *App) dialLeaf(ctx context.Context) (err error) {
-	cfg := bus.DialConfig{URL: withLogin(a.cfg.Leaf.URL, a.login()), Role: a.name(), Logger: a.log}
+	cfg := bus.DialConfig{URL: access.With(a.cfg.Leaf.URL, a.login()), Role: a.name(), Logger: a.log}
 	if a.leaf != nil {
 		cfg.URL, cfg.InProcess = a.leaf.ClientURL(), a.leaf
 	}
@@ -138,20 +140,6 @@ func (a *App) name() string {
 		return "canopy-up"
 	}
 	return "canopy-" + string(a.roles[0])
-}
-
-// withLogin puts the deployment's own credentials into those of some URLs, with commas between, that have none.
-func withLogin(list string, login natsd.Login) string {
-	urls := strings.Split(list, ",")
-	for i, raw := range urls {
-		u, err := url.Parse(strings.TrimSpace(raw))
-		if err != nil || u.User != nil {
-			continue // what is wrong with it, the dialler says
-		}
-		u.User = url.UserPassword(login.User, login.Password)
-		urls[i] = u.String()
-	}
-	return strings.Join(urls, ",")
 }
 
 // provision makes the streams what their files say, and stops when they cannot be, or when they were emptied

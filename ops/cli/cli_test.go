@@ -78,7 +78,7 @@ func golden(t *testing.T, name, got string) {
 }
 
 func TestHelp(t *testing.T) {
-	for _, args := range []string{"", "up", "hub", "leaf", "edge", "api", "persist", "persist run", "persist replay", "deliver", "dlq", "dlq ls", "dlq show", "dlq retry", "dlq drop", "dlq watch", "delivery", "delivery show", "seed", "setup", "join", "chat", "status", "streams", "streams plan", "streams apply", "version", "engines", "engines up", "engines fetch", "local", "local up",
+	for _, args := range []string{"", "up", "hub", "hub run", "hub renew", "leaf", "edge", "api", "persist", "persist run", "persist replay", "deliver", "dlq", "dlq ls", "dlq show", "dlq retry", "dlq drop", "dlq watch", "delivery", "delivery show", "seed", "setup", "join", "chat", "status", "streams", "streams plan", "streams apply", "version", "engines", "engines up", "engines fetch", "local", "local up",
 		"user", "user ls", "user add", "user revoke", "workspace", "workspace add", "workspace members", "workspace invite", "token", "token issue"} {
 		words := strings.Fields(args)
 		code, stdout, stderr := command{}.run(append(words, "--help")...)

@@ -10,6 +10,7 @@ import (
 	"github.com/canopychat/canopy/ops/deadletters"
 	"github.com/canopychat/canopy/ops/ledger"
 	"github.com/canopychat/canopy/ops/operator"
+	"github.com/canopychat/canopy/ops/renew"
 	"github.com/canopychat/canopy/ops/status"
 	"github.com/canopychat/canopy/ops/verify"
 	"github.com/canopychat/canopy/ops/workbench"
@@ -114,6 +115,11 @@ func (f natsFile) flags(role string) []config.Flag {
 }
 
 type hubCmd struct {
+	Run   hubRunCmd `cmd:"" default:"withargs" help:"Run the role; what canopy hub does without another word."`
+	Renew renew.Cmd `cmd:"" help:"Begin new logs after the hub was lost, or is older than the stores."`
+}
+
+type hubRunCmd struct {
 	process  `embed:""`
 	durable  `embed:""`
 	natsFile `embed:""`
@@ -123,7 +129,7 @@ const roleHelp = ` The roles of a deployment are given the same file and share a
 
 // Help is shown by canopy hub --help.
 func (hubCmd) Help() string {
-	return `It listens at 127.0.0.1:4222 for clients and 7422 for leaf nodes (hub.listen, hub.leaf_listen).` + roleHelp
+	return `It listens at 127.0.0.1:4222 for clients and 7422 for leaf nodes (hub.listen, hub.leaf_listen).` + roleHelp + ` canopy hub run --help shows the flags.`
 }
 
 type leafCmd struct {
@@ -170,7 +176,7 @@ func (c upCmd) Run(s *session) error {
 	return s.serve(c.process, append(flags, boolFlag("no-limits", c.NoLimits)...), app.AllRoles)
 }
 
-func (c hubCmd) Run(s *session) error {
+func (c hubRunCmd) Run(s *session) error {
 	return s.serve(c.process, append(c.durable.flags(), c.natsFile.flags("hub")...), []app.Role{app.RoleHub})
 }
 

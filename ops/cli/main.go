@@ -89,7 +89,7 @@ func (s System) run(args []string) error {
 	}
 	return s.interruptible(func(ctx context.Context) error {
 		here := &session{System: s, ctx: ctx}
-		return chosen.Run(here, here.operator(), here.replay(), here.status(), here.check(), here.workbench(), here.deadletters(), here.ledger(), here.verify())
+		return chosen.Run(here, here.operator(), here.replay(), here.renew(), here.status(), here.check(), here.workbench(), here.deadletters(), here.ledger(), here.verify())
 	})
 }
 

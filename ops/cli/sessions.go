@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"log/slog"
 
 	"github.com/canopychat/canopy/ops/app"
@@ -10,6 +11,7 @@ import (
 	"github.com/canopychat/canopy/ops/deadletters"
 	"github.com/canopychat/canopy/ops/ledger"
 	"github.com/canopychat/canopy/ops/operator"
+	"github.com/canopychat/canopy/ops/renew"
 	"github.com/canopychat/canopy/ops/status"
 	"github.com/canopychat/canopy/ops/verify"
 	"github.com/canopychat/canopy/ops/workbench"
@@ -56,6 +58,20 @@ func (s *session) ledger() *ledger.Session {
 		conn, d, _, err := target{w}.reach(s)
 		return conn, d.Workspace, err
 	}}
+}
+
+// renew is the session as canopy hub renew knows it.
+func (s *session) renew() *renew.Session {
+	return &renew.Session{
+		Context: s.ctx, Stdout: s.Stdout, Reach: s.reach,
+		Settings: func(w operator.Where) (config.Config, error) {
+			return source{Config: w.Config, Data: w.Data, Set: w.Set}.load(s, config.Together, nil)
+		},
+		RunHub: func(ctx context.Context, cfg config.Config, ready func(address string)) error {
+			hub := Serving{Config: cfg, Roles: []app.Role{app.RoleHub}, Log: newLogger(cfg, s.Stderr)}
+			return s.Serve(ctx, hub, func(r app.Running) { ready(r.Hub) })
+		},
+	}
 }
 
 // workbench is the session as canopy engines and canopy local know it.

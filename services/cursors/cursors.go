@@ -72,6 +72,10 @@ func New(cfg Config) (*Service, error) {
 	return &Service{cfg: cfg}, nil
 }
 
+// markEpoch is that of every mark. A workspace uses no seq twice, over all its epochs, so seqs alone say which mark is further;
+// with the epoch in which it is made, a mark at an old message would take one at a newer message back.
+const markEpoch chat.Epoch = 1
+
 // MarkRead says that a user has read a channel up to seq, and answers what counts then: it never goes back. When it went
 // forward, the user's devices are told.
 func (s *Service) MarkRead(ctx context.Context, by chat.UserID, ch chat.ChannelID, seq chat.Seq) (store.ReadCursor, error) {
@@ -93,7 +97,7 @@ func (s *Service) MarkRead(ctx context.Context, by chat.UserID, ch chat.ChannelI
 	}
 	mine := store.ReadCursor{
 		WorkspaceID: channel.WorkspaceID, ChannelID: ch, UserID: by, At: s.cfg.Now().UTC(),
-		Cursor: chat.Cursor{Epoch: in.Workspace.Epoch, Seq: seq},
+		Cursor: chat.Cursor{Epoch: markEpoch, Seq: seq},
 	}
 	counts, err := s.cfg.Read.SetRead(ctx, mine)
 	if err != nil {
@@ -129,8 +133,7 @@ func (s *Service) Read(ctx context.Context, req rpc.ReadRequest) (rpc.ReadReply,
 // ReadCursors lists the channels of a workspace that a user is in, by channel id, with how far they have read each. One
 // that they are about to join is left out: nothing in it is theirs before the log has their joining.
 func (s *Service) ReadCursors(ctx context.Context, by chat.UserID, ws chat.WorkspaceID) ([]store.ReadIn, error) {
-	in, err := s.cfg.Directory.Workspace(ctx, by, ws)
-	if err != nil {
+	if _, err := s.cfg.Directory.Workspace(ctx, by, ws); err != nil {
 		return nil, err
 	}
 	tenures, err := s.cfg.Tenures.Tenures(ctx, ws, by, chat.MaxSeq) // no tenure ends there: only those that last
@@ -143,9 +146,7 @@ func (s *Service) ReadCursors(ctx context.Context, by chat.UserID, ws chat.Works
 	}
 	upTo := make(map[chat.ChannelID]chat.Seq, len(read))
 	for _, r := range read {
-		if r.Cursor.Epoch == in.Workspace.Epoch {
-			upTo[r.ChannelID] = r.Cursor.Seq
-		}
+		upTo[r.ChannelID] = r.Cursor.Seq
 	}
 	lasting := make(map[chat.ChannelID]store.ReadIn, len(tenures))
 	for _, t := range tenures {

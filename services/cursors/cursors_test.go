@@ -282,7 +282,8 @@ func TestEveryChannelThatSomebodyIsInIsListed(t *testing.T) {
 
 	_, err := w.read.SetRead(t.Context(), store.ReadCursor{WorkspaceID: ws, ChannelID: "ca", UserID: bob, Cursor: chat.Cursor{Epoch: 2, Seq: 60}})
 	w.must(err)
-	check("a place in another log is told as nothing")
+	want[0].Read = 60
+	check("a place counts in whichever of the logs it is")
 
 	if got := w.list(gus); len(got) != 0 {
 		t.Errorf("the guest is in %+v", got)
@@ -318,5 +319,28 @@ func TestGatewaysMarkAsRead(t *testing.T) {
 func TestACursorsServiceNeedsItsNeighbours(t *testing.T) {
 	if _, err := cursors.New(cursors.Config{}); err == nil {
 		t.Error("it was made of nothing")
+	}
+}
+
+// What was read stays read when the log begins anew; and who reads an old message then takes no mark back.
+func TestMarksOutliveTheirLog(t *testing.T) {
+	w := newTown(t)
+	w.channel("copen", chat.ChannelPublic, alice, bob)
+	w.mark(bob, "copen", 500)
+	first := w.seq + 1<<30
+	all, err := w.db.BeginEpoch(t.Context(), 1, first)
+	w.must(err)
+	if len(all) != 1 || all[0].Epoch != 2 {
+		t.Fatalf("the workspaces are %+v", all)
+	}
+	if got := w.list(bob); len(got) != 1 || got[0].Read != 500 {
+		t.Errorf("bob has read %+v", got)
+	}
+	if got := w.mark(bob, "copen", 7); got.Cursor.Seq != 500 {
+		t.Errorf("at an old message he has read %+v", got)
+	}
+	w.mark(bob, "copen", 900)
+	if got := w.list(bob); len(got) != 1 || got[0].Read != 900 {
+		t.Errorf("then bob has read %+v", got)
 	}
 }

@@ -16,6 +16,7 @@ type Directory interface {
 	People
 	Places
 	Outbox
+	Epochs
 	Census
 	Idempotency
 	Reach
@@ -216,6 +217,16 @@ type Outbox interface {
 	// Recorded is the highest seq that was recorded for a shard's workspaces; 0: there is none. It does not go back, also when
 	// memberships do. A stream that ends before it is not the one that gave it.
 	Recorded(ctx context.Context, shard int) (chat.Seq, error)
+}
+
+// Epochs are the incarnations of the logs.
+type Epochs interface {
+	// BeginEpoch says that the log of a shard, which ended or was lost, begins anew at first. Every workspace of the shard gets
+	// the next epoch, and what the outbox owes them is told in that one; Recorded is first-1, so that a log which ends before
+	// is not taken for the new one. The result is the workspaces, by id, as they are then. Each call begins another epoch.
+	// Nobody else may change the Directory meanwhile. Invalid: first is not above Recorded, or is in no log; a workspace has
+	// had all epochs.
+	BeginEpoch(ctx context.Context, shard int, first chat.Seq) ([]chat.Workspace, error)
 }
 
 // OutboxRow is one event on its way to the log.

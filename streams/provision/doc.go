@@ -1,7 +1,7 @@
 // Package provision brings the hub's streams and consumers into agreement with the JSON files of
 // package streams: it plans what differs, shows it, and creates or updates what can be changed without
-// losing anything. It never deletes and never recreates; where only that would help, it stops with
-// the difference and changes nothing.
+// losing anything. It never deletes and never recreates by itself; where only that would help, it stops with
+// the difference and changes nothing. Renew does it, for an operator who knows that what the hub holds is lost.
 //
 // Load reads the files and adapts them with Options. Plan compares, Apply performs, Render shows a plan
 // to a person. Any number of processes may do this at once and in any order: a creation that another

@@ -77,7 +77,7 @@ func CheckNotEmptied(ctx context.Context, js jetstream.JetStream, seen map[strin
 		return nil
 	}
 	return fmt.Errorf("%w: %s. Nothing was changed. Connect to the hub that holds the data, or restore its streams "+
-		"from a backup that is as new as the stores", ErrEmptied, strings.Join(faults, ", "))
+		"from a backup that is as new as the stores. When what it held is lost for good, canopy hub renew begins new logs", ErrEmptied, strings.Join(faults, ", "))
 }
 
 // confirmAfter is how long a cluster must look emptied before it is believed: a leader that was cut off ends earlier than the one

@@ -83,6 +83,7 @@ func planConsumer(ctx context.Context, js jetstream.JetStream, c consumer, creat
 // compareStream is at most one change.
 func (w *Wanted) compareStream(want jetstream.StreamConfig, info *jetstream.StreamInfo) ([]Change, error) {
 	want.Metadata = keepForeign(want.Metadata, info.Config.Metadata)
+	want.FirstSeq = info.Config.FirstSeq // where a log begins was decided when it was made (Renew)
 	fields, err := diff(want, info.Config)
 	if err != nil || len(fields) == 0 {
 		return nil, err
@@ -152,7 +153,6 @@ var fixedStream = map[string]string{
 	"mirror.name":       serverRefuses,
 	"allow_msg_counter": serverRefuses,
 	"persist_mode":      serverRefuses,
-	"first_seq":         serverRefuses,
 }
 
 // fixedConsumer is the same for consumers (consumer.go checkNewConsumerConfig).

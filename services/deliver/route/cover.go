@@ -10,10 +10,9 @@ import (
 // ActiveFor is how long somebody counts as active after a device of theirs confirmed something: whom @here reaches.
 const ActiveFor = 10 * time.Minute
 
-// Covers reports whether a cursor has come to a message.
-func Covers(c, message chat.Cursor) bool {
-	return chat.VersionOf(c.Epoch, c.Seq) >= chat.VersionOf(message.Epoch, message.Seq)
-}
+// Covers reports whether a cursor has come to a message. Seqs rise over all epochs of a workspace, so who confirms an old message in
+// a later epoch has not got what came between.
+func Covers(c, message chat.Cursor) bool { return c.Epoch >= message.Epoch && c.Seq >= message.Seq }
 
 // CoveredBy finds the device of a user that told first that it has a message; nil: none has.
 func CoveredBy(devices []store.DeviceCursor, message chat.Cursor) *store.DeviceCursor {

@@ -95,7 +95,7 @@ func TestFollowersAreWhoWroteUnlessTheySayOtherwise(t *testing.T) {
 func TestACursorCoversWhatIsBeforeItInAllEpochs(t *testing.T) {
 	message := chat.Cursor{Epoch: 2, Seq: 100}
 	for cursor, want := range map[chat.Cursor]bool{
-		{Epoch: 2, Seq: 99}: false, {Epoch: 2, Seq: 100}: true, {Epoch: 2, Seq: 101}: true, {Epoch: 1, Seq: 500}: false, {Epoch: 3, Seq: 1}: true, {}: false,
+		{Epoch: 2, Seq: 99}: false, {Epoch: 2, Seq: 100}: true, {Epoch: 2, Seq: 101}: true, {Epoch: 1, Seq: 500}: false, {Epoch: 3, Seq: 1}: false, {Epoch: 3, Seq: 100}: true, {}: false,
 	} {
 		if got := route.Covers(cursor, message); got != want {
 			t.Errorf("%v covers %v: %v", cursor, message, got)

@@ -16,7 +16,7 @@ import (
 
 // RunDirectory is the suite of store.Directory. Each call of open gives an empty store to one test.
 func RunDirectory(t *testing.T, open func(t *testing.T) store.Directory) {
-	for _, c := range slices.Concat(ofWorkspaces, ofPeople, ofRelays, ofReach, ofManyAtOnce) {
+	for _, c := range slices.Concat(ofWorkspaces, ofPeople, ofRelays, ofEpochs, ofReach, ofManyAtOnce) {
 		t.Run(c.name, func(t *testing.T) {
 			f := newFixture(t, open(t))
 			f.open = open
