@@ -158,6 +158,14 @@ func (n *Node) PID() int {
 	return 0
 }
 
+// Family are the ids of the server's process and of those that it has started, its own first; none when it does not run.
+func (n *Node) Family() []int {
+	if p := n.running(); p != nil {
+		return p.Family()
+	}
+	return nil
+}
+
 func (n *Node) running() *child.Process {
 	if p := n.proc.Load(); p != nil && !p.HasEnded() {
 		return p

@@ -171,7 +171,7 @@ func (r *run) prepare(ctx context.Context) error {
 	}
 	c := audit.Config{
 		Rec: r.rec, Run: began, Hub: r.hub, Cassandra: r.site.CassandraHosts, Keyspace: r.site.Keyspace, Readers: readers(spaces, passwords),
-		Ready: r.site.Ready, Say: r.Say,
+		Ready: r.site.Ready, Lost: r.site.Lost, Say: r.Say,
 	}
 	if r.Plant != "" {
 		c.Patience = plantPatience
@@ -195,6 +195,8 @@ func (r *run) load(ctx context.Context) {
 	r.Say("measures what can be sent, and offers twice that")
 	m := r.work.Capacity(ctx, peakTime, doubleTime)
 	r.Say(fmt.Sprintf("%.0f sends a second; %.0f of %d when twice that is offered", m.Peak, m.Double, m.Offered))
+	b := r.work.Burst(ctx)
+	r.Say(fmt.Sprintf("%d sends at once, of one person for each kind of client: refused %d times, %d stored in the end", b.Sent, b.Refused, b.Stored))
 
 	loading, cancel := context.WithTimeout(ctx, r.Duration)
 	defer cancel()

@@ -69,6 +69,9 @@ func Start(c Command, log string, surprised func(how string)) (*Process, error) 
 // PID is of the process.
 func (p *Process) PID() int { return p.cmd.Process.Pid }
 
+// Family are the ids of the process and of all that it has started, its own first.
+func (p *Process) Family() []int { return family(p.PID()) }
+
 // HasEnded tells whether it has.
 func (p *Process) HasEnded() bool {
 	select {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/canopychat/canopy/edge/client"
 	"github.com/canopychat/canopy/ops/verify/record"
+	"github.com/canopychat/canopy/schemas/chat"
 	"github.com/canopychat/canopy/streams"
 )
 
@@ -42,6 +43,7 @@ type Config struct {
 	// and one of each region who is no owner. Who cannot sign in any more is passed over.
 	Readers []Reader
 
+	Lost     func() []record.Event       // what the streams held that were lost, as it is in the record; nil: none was
 	Ready    func(context.Context) error // waits until every process is ready; nil: not known
 	Patience time.Duration               // of each wait; 0: DefaultPatience
 	Every    time.Duration               // between two looks during the load; 0: DefaultEvery
@@ -83,8 +85,9 @@ type Audit struct {
 	http *http.Client
 
 	// Owned by the caller of Quiet, Silent and Finish.
-	before map[string]float64 // goroutines of processes
-	logs   map[string][]record.Event
+	before map[string]float64        // goroutines of processes
+	logs   map[string][]record.Event // of all streams that each log had, in rising seq
+	begins map[string]chat.Cursor    // before the first event of the last of them
 	end    record.End
 	asked  bool // Quiet was called
 }
@@ -97,7 +100,7 @@ func New(c Config) (*Audit, error) {
 	}
 	a := &Audit{
 		Config: c, http: &http.Client{Timeout: figuresTimeout},
-		before: map[string]float64{}, logs: map[string][]record.Event{},
+		before: map[string]float64{}, logs: map[string][]record.Event{}, begins: map[string]chat.Cursor{},
 	}
 	if c.Hub == nil {
 		return a, nil
@@ -120,7 +123,7 @@ func (a *Audit) Finish(ctx context.Context) error {
 		name string
 		do   func(context.Context)
 	}{
-		{"the logs", a.Logs}, {"jobs of delivery", a.Jobs}, {"histories", a.Histories}, {"replays", a.Replays}, {"what a stranger sees", a.Strange}, {"rows of Cassandra", a.Rows},
+		{"the logs", a.Logs}, {"dead letters", a.Letters}, {"jobs of delivery", a.Jobs}, {"histories", a.Histories}, {"replays", a.Replays}, {"what a stranger sees", a.Strange}, {"rows of Cassandra", a.Rows},
 		{"figures", a.Figures},
 	} {
 		a.Say("looks at " + part.name)

@@ -1,23 +1,17 @@
 package audit
 
 import (
-	"bufio"
 	"context"
-	"fmt"
-	"io"
-	"net/http"
-	"strconv"
-	"strings"
 	"sync"
 	"time"
 
 	"github.com/canopychat/canopy/edge/client"
+	"github.com/canopychat/canopy/ops/verify/audit/scrape"
 	"github.com/canopychat/canopy/ops/verify/record"
 )
 
 const (
 	figuresTimeout = 3 * time.Second       // of one look at a process
-	figuresBytes   = 16 << 20              // of an answer
 	settling       = 20 * time.Second      // how long goroutines may take to go
 	settlingEvery  = 2 * time.Second       // between two looks meanwhile
 	tick           = 20 * time.Millisecond // of the timer whose lateness is noted
@@ -26,13 +20,6 @@ const (
 	asIs           = "before"              // record.Sample.When
 	afterAll       = "quiet"               // the same
 )
-
-// figureNames are the names that the Go client of Prometheus gives what we look at.
-var figureNames = map[string]string{
-	"go_goroutines":                 record.Goroutines,
-	"process_resident_memory_bytes": record.Resident,
-	"process_open_fds":              record.Descriptors,
-}
 
 // Before writes down what processes need before the load.
 func (a *Audit) Before(ctx context.Context) {
@@ -136,7 +123,7 @@ func (a *Audit) look(ctx context.Context) []figures {
 	var asking sync.WaitGroup
 	for i, p := range a.Processes {
 		asking.Go(func() {
-			values, err := a.scrape(ctx, p.Metrics)
+			values, err := scrape.Figures(ctx, a.http, p.Metrics)
 			all[i] = figures{p.Name, values, err}
 		})
 	}
@@ -150,49 +137,4 @@ func (a *Audit) note(f figures, when string) {
 			a.sample(record.Sample{Process: f.process, Name: name, Value: value, When: when})
 		}
 	}
-}
-
-func (a *Audit) scrape(ctx context.Context, url string) (values map[string]float64, err error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-	if err != nil {
-		return nil, err
-	}
-	answer, err := a.http.Do(req)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = answer.Body.Close() }() // it was read
-	if answer.StatusCode/100 != 2 {
-		return nil, fmt.Errorf("%s answers %s", url, answer.Status)
-	}
-	return parseFigures(io.LimitReader(answer.Body, figuresBytes))
-}
-
-// parseFigures picks out of Prometheus's text what we look at. That all of it is missing is an error: it is then no such text.
-func parseFigures(from io.Reader) (map[string]float64, error) {
-	values := map[string]float64{}
-	lines := bufio.NewScanner(from)
-	lines.Buffer(nil, figuresBytes)
-	for lines.Scan() {
-		words := strings.Fields(lines.Text())
-		if len(words) < 2 {
-			continue
-		}
-		name, ok := figureNames[words[0]]
-		if !ok {
-			continue
-		}
-		value, err := strconv.ParseFloat(words[1], 64)
-		if err != nil {
-			return nil, fmt.Errorf("the figure %s: %w", words[0], err)
-		}
-		values[name] = value
-	}
-	if err := lines.Err(); err != nil {
-		return nil, err
-	}
-	if _, ok := values[record.Goroutines]; !ok {
-		return nil, fmt.Errorf("it tells nothing of goroutines")
-	}
-	return values, nil
 }

@@ -1,24 +1,22 @@
 package audit
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/canopychat/canopy/edge/client"
 	"github.com/canopychat/canopy/edge/client/live"
+	"github.com/canopychat/canopy/ops/verify/audit/fold"
 	"github.com/canopychat/canopy/ops/verify/record"
 	"github.com/canopychat/canopy/schemas/chat"
-	"github.com/canopychat/canopy/schemas/event"
 )
 
 // replayIdle is how long nothing must come before a replay counts as whole, where the log does not say what its last event is.
 const replayIdle = 5 * time.Second
 
-// Replays writes down what a fresh socket tells at each gateway that begins before the first event: the messages as they are after all
+// Replays writes down what a fresh socket tells at each gateway that begins before the first event of the log's last stream: the messages as they are after all
 // that was told.
 func (a *Audit) Replays(ctx context.Context) { a.each(ctx, a.Gateways, a.replay) }
 
@@ -27,17 +25,18 @@ func (a *Audit) replay(ctx context.Context, e eyes, at Place) error {
 	if err != nil {
 		return err
 	}
-	epoch, last, err := a.endOf(ctx, c, e.Workspace)
+	last, err := a.endOf(ctx, c, e.Workspace)
 	if err != nil {
 		return err
 	}
+	from := a.begins[e.Workspace]
 	conn := live.Connect(c, live.Options{
-		Workspace: chat.WorkspaceID(e.Workspace), URL: at.URL, Cursor: chat.Cursor{Epoch: chat.Epoch(epoch)}, NoFill: true, NoConfirm: true,
+		Workspace: chat.WorkspaceID(e.Workspace), URL: at.URL, Cursor: from, NoFill: true, NoConfirm: true,
 	})
 	running, stop := context.WithCancel(ctx)
 	ended := make(chan error, 1)
 	go func() { ended <- conn.Run(running) }()
-	told := newFold()
+	told := fold.New()
 	err = a.listen(ctx, conn.Events(), told, last)
 	stop()
 	for range conn.Events() { // Run ends when nobody keeps it waiting
@@ -46,36 +45,35 @@ func (a *Audit) replay(ctx context.Context, e eyes, at Place) error {
 		err = errors.Join(err, failed)
 	}
 	if err == nil {
-		a.keep(told.kept(record.Kept{View: "replay of " + e.Login + " at " + at.Name, Who: e.Login, Space: e.Workspace, Replay: true}))
+		a.keep(told.Kept(record.Kept{View: "replay of " + e.Login + " at " + at.Name, Who: e.Login, Space: e.Workspace, Replay: true}))
 	}
 	return err
 }
 
-// endOf is the last event that somebody is told, of those channels that they are in, and its epoch. Without a log the last is 0.
-func (a *Audit) endOf(ctx context.Context, c *client.Client, space string) (epoch, last int64, err error) {
+// endOf is the last event that somebody is told who begins at the beginning of the log's last stream, of those channels that they are in. Without
+// a log it is 0.
+func (a *Audit) endOf(ctx context.Context, c *client.Client, space string) (last int64, err error) {
 	joined := map[string]bool{}
 	for ch, err := range c.Channels(ctx, chat.WorkspaceID(space)) {
 		if err != nil {
-			return 0, 0, fmt.Errorf("their channels: %w", err)
+			return 0, fmt.Errorf("their channels: %w", err)
 		}
 		joined[string(ch.ID)] = ch.Joined
 	}
-	epoch = 1
 	for _, e := range a.logs[space] {
-		epoch = max(epoch, e.Epoch)
-		if joined[e.Channel] && !e.Erased && e.Kind != record.Unreadable {
+		if e.Look == 0 && joined[e.Channel] && !e.Erased && e.Kind != record.Unreadable {
 			last = e.Seq
 		}
 	}
-	return epoch, last, nil
+	return last, nil
 }
 
 // listen takes what comes up to the last event. Events come in rising order, so with the last one everything has come that will.
-func (a *Audit) listen(ctx context.Context, events <-chan live.Event, to *fold, last int64) error {
+func (a *Audit) listen(ctx context.Context, events <-chan live.Event, to *fold.Fold, last int64) error {
 	idle := time.NewTimer(replayIdle)
 	defer idle.Stop()
 	online := false
-	for last == 0 || to.last < last {
+	for last == 0 || to.Last < last {
 		select {
 		case e, open := <-events:
 			if !open {
@@ -85,7 +83,7 @@ func (a *Audit) listen(ctx context.Context, events <-chan live.Event, to *fold, 
 			if _, ok := e.(live.Online); ok {
 				online = true
 			}
-			if err := to.take(toldBy(e)); err != nil {
+			if err := to.Take(toldBy(e)); err != nil {
 				return err
 			}
 		case <-idle.C:
@@ -94,21 +92,10 @@ func (a *Audit) listen(ctx context.Context, events <-chan live.Event, to *fold, 
 			}
 			idle.Reset(replayIdle)
 		case <-ctx.Done():
-			return fmt.Errorf("it came up to %d of %d (online: %t)", to.last, last, online)
+			return fmt.Errorf("it came up to %d of %d (online: %t)", to.Last, last, online)
 		}
 	}
 	return nil
-}
-
-// fold is messages as they are after what was told, by rules of our own: the product's must give the same.
-type fold struct {
-	last     int64
-	messages map[int64]*record.Kept
-	stands   map[int64]map[string]bool // reactions, by message
-}
-
-func newFold() *fold {
-	return &fold{messages: map[int64]*record.Kept{}, stands: map[int64]map[string]bool{}}
 }
 
 // toldBy is what an event says, as records have it; empty when it says nothing that stays.
@@ -131,59 +118,4 @@ func toldBy(e live.Event) record.Told {
 		}
 	}
 	return record.Told{}
-}
-
-func (f *fold) take(t record.Told) error {
-	switch t.T {
-	case record.Resync:
-		return fmt.Errorf("there is no replay from the beginning: resync %s up to %d", t.Code, t.Head)
-	case record.Gap:
-		return fmt.Errorf("events of %s up to %d did not come", t.Channel, t.Seq)
-	case record.Posted:
-		f.last = max(f.last, t.Seq)
-		f.messages[t.Seq] = &record.Kept{Channel: t.Channel, Message: record.Message{
-			Seq: t.Seq, Sender: t.Sender, ID: t.ID, Body: t.Body, Thread: t.Thread, Deleted: t.Deleted,
-		}}
-	case record.Changed:
-		f.last = max(f.last, t.Seq)
-		f.change(t)
-	}
-	return nil
-}
-
-// change leaves alone what was not told: its message was taken out of the log, or posted before its reader came.
-func (f *fold) change(t record.Told) {
-	k, seq := f.messages[t.Message], t.Message
-	if k == nil || k.Deleted {
-		return
-	}
-	line := reaction(t.Emoji, t.Sender)
-	switch event.Kind(t.Kind) {
-	case event.MessageEdited:
-		k.Body, k.Edited = t.Body, true
-	case event.MessageDeleted:
-		k.Message = record.Message{Seq: seq, Sender: k.Sender, ID: k.ID, Thread: k.Thread, Deleted: true}
-		delete(f.stands, seq)
-	case event.ReactionAdded:
-		if f.stands[seq] == nil {
-			f.stands[seq] = map[string]bool{}
-		}
-		f.stands[seq][line] = true
-	case event.ReactionRemoved:
-		delete(f.stands[seq], line)
-	}
-}
-
-// kept is all messages, by their seqs, each with what view says.
-func (f *fold) kept(view record.Kept) (all []record.Kept) {
-	for seq, k := range f.messages {
-		for line := range f.stands[seq] {
-			k.Reactions = append(k.Reactions, line)
-		}
-		slices.Sort(k.Reactions)
-		view.Channel, view.Message = k.Channel, k.Message
-		all = append(all, view)
-	}
-	slices.SortFunc(all, func(a, b record.Kept) int { return cmp.Compare(a.Seq, b.Seq) })
-	return all
 }

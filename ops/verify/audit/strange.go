@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/canopychat/canopy/ops/verify/audit/fold"
 	"github.com/canopychat/canopy/ops/verify/record"
 	"github.com/canopychat/canopy/ops/verify/stranger"
 	"github.com/canopychat/canopy/schemas/chat"
@@ -70,23 +71,25 @@ func (a *Audit) strangeHistory(ctx context.Context, e eyes, h *stranger.Hand, at
 }
 
 func (a *Audit) strangeReplay(ctx context.Context, e eyes, h *stranger.Hand, at Place) error {
-	_, last, err := a.endOf(ctx, e.client, e.Workspace)
+	last, err := a.endOf(ctx, e.client, e.Workspace)
 	if err != nil {
 		return err
 	}
-	told, err := h.Replay(ctx, stranger.Replaying{At: at.Name, Until: last, Quiet: strangeIdle})
+	told, err := h.Replay(ctx, stranger.Replaying{
+		At: at.Name, After: int64(a.begins[e.Workspace].Seq), Until: last, Quiet: strangeIdle,
+	})
 	if err != nil {
 		return fmt.Errorf("the stranger: %w", err)
 	}
-	to := newFold()
+	to := fold.New()
 	for _, t := range told {
-		if err := to.take(t); err != nil {
+		if err := to.Take(t); err != nil {
 			return fmt.Errorf("the stranger: %w", err)
 		}
 	}
-	if to.last < last {
-		return fmt.Errorf("the stranger's replay came up to %d of %d", to.last, last)
+	if to.Last < last {
+		return fmt.Errorf("the stranger's replay came up to %d of %d", to.Last, last)
 	}
-	a.keep(to.kept(record.Kept{View: "replay of " + e.Login + " at " + at.Name + ", by the stranger", Who: e.Login, Space: e.Workspace, Replay: true}))
+	a.keep(to.Kept(record.Kept{View: "replay of " + e.Login + " at " + at.Name + ", by the stranger", Who: e.Login, Space: e.Workspace, Replay: true}))
 	return nil
 }

@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"github.com/canopychat/canopy/edge/client"
+	"github.com/canopychat/canopy/ops/verify/audit/fold"
 	"github.com/canopychat/canopy/ops/verify/record"
 	"github.com/canopychat/canopy/schemas/chat"
 	"github.com/canopychat/canopy/schemas/fault"
@@ -193,15 +194,12 @@ func messageOf(m rest.Message) record.Message {
 func reactionsOf(all []chat.Reaction) (lines []string) {
 	for _, r := range all {
 		for _, user := range r.UserIDs {
-			lines = append(lines, reaction(r.Emoji, string(user)))
+			lines = append(lines, fold.Reaction(r.Emoji, string(user)))
 		}
 	}
 	slices.Sort(lines)
 	return lines
 }
-
-// reaction is one as record.Message has it.
-func reaction(emoji, user string) string { return emoji + " " + user }
 
 func (a *Audit) keep(all []record.Kept) {
 	for _, k := range all {

@@ -2,6 +2,7 @@ package audit_test
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"os"
 	"os/exec"
@@ -11,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go/jetstream"
+
 	"github.com/canopychat/canopy/edge/client"
 	"github.com/canopychat/canopy/ops/app"
 	"github.com/canopychat/canopy/ops/config"
@@ -18,6 +21,8 @@ import (
 	"github.com/canopychat/canopy/ops/verify/audit"
 	"github.com/canopychat/canopy/ops/verify/record"
 	"github.com/canopychat/canopy/schemas/chat"
+	"github.com/canopychat/canopy/streams"
+	"github.com/canopychat/canopy/streams/dlq"
 )
 
 // alone is a deployment in this process, with the demo's people.
@@ -74,6 +79,7 @@ func TestOneProcess(t *testing.T) {
 		defer close(watched)
 		a.Watch(watching)
 	}()
+	rubbish := w.spoil()
 	s := w.talk("alice", "bob")
 	if unmet := a.Quiet(w.ctx); len(unmet) > 0 {
 		t.Errorf("it does not become quiet: %q", unmet)
@@ -100,6 +106,35 @@ func TestOneProcess(t *testing.T) {
 	checkSame(t, all, "history of alice at api")
 	checkSamples(t, r, "canopy")
 	checkJobs(t, r, int64(s.mention), "bob")
+	letter := record.Letter{Space: string(w.space), Consumer: streams.ConsumerPersist, Seq: rubbish, Found: dlq.FoundNote}
+	if len(r.Letters) != 1 || r.Letters[0].Reason == "" || !r.End.Letters {
+		t.Fatalf("of %d the dead letters are %+v", rubbish, r.Letters)
+	}
+	letter.Reason = r.Letters[0].Reason
+	if r.Letters[0] != letter {
+		t.Errorf("of %d the dead letter is %+v", rubbish, r.Letters[0])
+	}
+}
+
+// spoil writes rubbish into the log, and says where.
+func (w *town) spoil() (seq int64) {
+	w.t.Helper()
+	js, err := jetstream.NewWithDomain(w.config.Hub, streams.HubDomain)
+	w.must(err)
+	for shard, name := range streams.ChatStreams() {
+		stream, err := js.Stream(w.ctx, name)
+		w.must(err)
+		subject, err := streams.ChatSubject(shard, w.space, "")
+		w.must(err)
+		if _, err := stream.GetLastMsgForSubject(w.ctx, subject); errors.Is(err, jetstream.ErrMsgNotFound) {
+			continue // it is of another shard
+		}
+		ack, err := js.Publish(w.ctx, subject, []byte("rubbish"))
+		w.must(err)
+		return int64(ack.Sequence)
+	}
+	w.t.Fatal("no log has the workspace")
+	return 0
 }
 
 // checkSamples looks for figures of each kind, of each time.

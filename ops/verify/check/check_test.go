@@ -52,3 +52,12 @@ func TestOrdersAreAPartOfVerdicts(t *testing.T) {
 		t.Errorf("one id with two seqs: %+v", v)
 	}
 }
+
+// Nothing is broken when a log is lost and begins anew, and everybody is told so.
+func TestALogThatBeginsAnew(t *testing.T) {
+	for _, v := range check.All(sample.Renewed()) {
+		if v.Broken > 0 {
+			t.Errorf("%d %s: %v", v.Invariant, v.Title, v.Shown)
+		}
+	}
+}

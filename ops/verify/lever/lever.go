@@ -12,6 +12,7 @@ type Lever struct {
 	Of     int    // how many targets the site has of this tier
 	Most   int    // so many of them may be broken in this way at once: all of them, or as many as the promises bear
 	Alone  bool   // while it is pulled, nothing else is: the promises bear no second fault beside it
+	Last   bool   // it takes as long as many others together, so that a plan has it after all others
 
 	Begin func(ctx context.Context) error
 	End   func(ctx context.Context) error

@@ -125,6 +125,44 @@ func TestAPlanHasEveryKind(t *testing.T) {
 	}
 }
 
+// What takes very long comes after everything else, each time.
+func TestAPlanHasWhatTakesLongLast(t *testing.T) {
+	_, levers := site()
+	long := lever.Lever{Fault: "renew", Tier: "hub", Target: "all logs", Of: 1, Most: 1, Alone: true, Last: true}
+	for seed := range uint64(20) {
+		next, others := nemesis.Plan(seed, append(slices.Clone(levers), long)), 0
+		for range 2 {
+			for found := false; !found; {
+				for _, p := range next().Pulls {
+					found = found || p.Fault == long.Fault
+					others++
+				}
+			}
+			if s := next(); s.Pause < 10*time.Second {
+				t.Errorf("with %d the next step comes %v after it", seed, s.Pause)
+			} else {
+				next = first(s, next)
+			}
+			if others--; others != 4 {
+				t.Fatalf("with %d it comes after %d kinds of 4", seed, others)
+			}
+			others = 0
+		}
+	}
+}
+
+// first gives a step before others.
+func first(s nemesis.Step, others func() nemesis.Step) func() nemesis.Step {
+	given := false
+	return func() nemesis.Step {
+		if !given {
+			given = true
+			return s
+		}
+		return others()
+	}
+}
+
 // What is broken is mended, also when the run ends in the middle; what stands alone does; a fault is in the record.
 func TestEverythingIsMended(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -34,6 +34,7 @@ const (
 	mostPause  = 4 * time.Second
 	leastHold  = time.Second
 	mostHold   = 9 * time.Second
+	afterLong  = 15 * time.Second // more of a pause after a lever that takes long: people have something to do with what came of it
 
 	calmOneIn   = 6 // one step of so many breaks nothing
 	doubleOneIn = 4 // one of so many breaks in two ways
@@ -57,30 +58,35 @@ var first = []func(kind) bool{
 }
 
 // Plan is a plan without end: each call of the function it returns gives the next step. Every kind of fault comes once before any comes
-// again, so that a short run sees as many as it has time for.
+// again, so that a short run sees as many as it has time for; those that take very long come last.
 func Plan(seed uint64, levers []lever.Lever) func() Step {
 	r := rand.New(rand.NewPCG(seed, 0x6e656d65736973))
 	kinds := kindsOf(levers)
 	var deck []kind
-	steps := 0 // that broke something
+	steps := 0               // that broke something
+	rest := time.Duration(0) // more of a pause before the next step
 	draw := func() kind {
 		if len(deck) == 0 {
 			deck = slices.Clone(kinds)
 			r.Shuffle(len(deck), func(i, j int) { deck[i], deck[j] = deck[j], deck[i] })
-			deck = inFront(deck)
+			deck = atBack(inFront(deck))
 		}
 		k := deck[0]
 		deck = deck[1:]
 		return k
 	}
 	return func() Step {
-		s := Step{Pause: between(r, leastPause, mostPause), Hold: between(r, leastHold, mostHold)}
+		s := Step{Pause: rest + between(r, leastPause, mostPause), Hold: between(r, leastHold, mostHold)}
+		rest = 0
 		if len(kinds) == 0 || r.IntN(calmOneIn) == 0 {
 			return s
 		}
 		steps++
 		one := draw()
 		s.Pulls = []Pull{pull(r, one)}
+		if one.of[0].Last {
+			s.Hold, rest = leastHold, afterLong
+		}
 		if steps > len(first) && r.IntN(doubleOneIn) == 0 && len(deck) > 0 && together(one, deck[0]) {
 			s.Pulls = append(s.Pulls, pull(r, draw()))
 		}
@@ -98,6 +104,19 @@ func inFront(deck []kind) []kind {
 		}
 	}
 	return append(front, deck...)
+}
+
+// atBack puts the kinds that take very long after all others, and leaves the rest as it is.
+func atBack(deck []kind) []kind {
+	slices.SortStableFunc(deck, func(a, b kind) int { return cmp.Compare(late(a), late(b)) })
+	return deck
+}
+
+func late(k kind) int {
+	if k.of[0].Last {
+		return 1
+	}
+	return 0
 }
 
 // together reports whether two kinds may be broken at once.

@@ -91,7 +91,7 @@ var messages = []Plant{
 				Old: `	if err := permit(c.Standing); err != nil {
 		return event.Receipt{}, err
 	}
-	payload, err := encode(c)
+	payload, err := encode(eventOf(c))
 	if err != nil {
 		return event.Receipt{}, err
 	}
@@ -99,7 +99,7 @@ var messages = []Plant{
 		return g.post(ctx, c, payload)
 	}`,
 				New: `	refused := permit(c.Standing)
-	payload, err := encode(c)
+	payload, err := encode(eventOf(c))
 	if err != nil {
 		return event.Receipt{}, err
 	}
@@ -119,8 +119,8 @@ var messages = []Plant{
 	{
 		Name: "refusal-without-return", Invariants: []int{3},
 		Story: "a send that is refused because there are too many, or because the gateway is going away, is sent all the same",
-		Finds: "more sends than the rate of a person or a channel allows, or a gateway that restarts",
-		Flags: inFaults + " --files --only gateway/restart",
+		Finds: "more sends over a socket than the rate of a person or a channel allows, which are sent again",
+		Flags: inTraffic,
 		Edits: []Edit{
 			{
 				File: "edge/gateway/send.go",
@@ -142,7 +142,7 @@ var messages = []Plant{
 		Edits: []Edit{
 			{
 				File: "services/ingest/ingest.go",
-				Old: `	if mayBeOld(c.ClientMsgID, c.Retry, time.Now(), g.window) {
+				Old: `	if mayBeOld(c.ClientMsgID, c.Retry, time.Now(), g.window) || g.mayPrecede(ctx, c) {
 		if r, found, err := g.sentBefore(ctx, c, msgID); err != nil || found {
 			return r, err
 		}

@@ -12,6 +12,7 @@ type Line struct {
 	Kept   *Kept   `json:"kept,omitempty"`
 	Sample *Sample `json:"sample,omitempty"`
 	Job    *Job    `json:"job,omitempty"`
+	Letter *Letter `json:"letter,omitempty"`
 	End    *End    `json:"end,omitempty"`
 }
 
@@ -106,7 +107,7 @@ type Op struct {
 	Conn   string `json:"conn,omitempty"` // the socket, or the product's Conn, that it went over: "<device>/<n>"
 	At     string `json:"at,omitempty"`   // the process, or the region, that was asked
 	Over   string `json:"over,omitempty"`
-	Phase  string `json:"phase,omitempty"` // "peak" and "double": of the part of the run that measures capacity
+	Phase  string `json:"phase,omitempty"` // "peak" and "double": of the part of the run that measures capacity; "burst": of one who sends more than one may
 
 	F         F      `json:"f"`
 	Workspace string `json:"workspace,omitempty"` // id
@@ -219,7 +220,8 @@ const Unreadable = "unreadable"
 
 // Event is one event of a log.
 type Event struct {
-	Source  string `json:"source"` // the replica: "hub-1"; "stream" is what the stream's leader says
+	Source  string `json:"source"`         // the replica: "hub-1"; "stream" is what the stream's leader says
+	Look    int    `json:"look,omitempty"` // 0: when all was quiet; else its number, from 1, among the looks at streams that were about to be lost
 	Space   string `json:"workspace"`
 	Epoch   int64  `json:"epoch"`
 	Seq     int64  `json:"seq"`
@@ -276,6 +278,15 @@ type Job struct {
 	Last    bool          `json:"last,omitempty"` // seen when all was quiet
 }
 
+// Letter is a dead letter of an event of a log, when all was quiet.
+type Letter struct {
+	Space    string `json:"workspace"`
+	Consumer string `json:"consumer"` // that did not deal with it
+	Seq      int64  `json:"seq"`      // of the event
+	Found    string `json:"found"`    // how that was noticed: "note" and "advisory" say that somebody was told, "reconciliation" that nobody was
+	Reason   string `json:"reason,omitempty"`
+}
+
 // End is how a run ended.
 type End struct {
 	Time   time.Duration `json:"time"`
@@ -283,4 +294,6 @@ type End struct {
 	Unmet  []string      `json:"unmet,omitempty"`  // what was waited for in vain
 	Open   int           `json:"open,omitempty"`   // conns that were open when all was quiet, and had to be told of a last message
 	Silent []string      `json:"silent,omitempty"` // those of them that were not told of it
+
+	Letters bool `json:"letters,omitempty"` // all dead letters of the logs are in the record
 }

@@ -122,6 +122,7 @@ type Record struct {
 	Kept    []Kept
 	Samples []Sample
 	Jobs    []Job
+	Letters []Letter
 	End     *End // nil: the run was broken off
 }
 
@@ -167,6 +168,8 @@ func (r *Record) Add(l Line) {
 		r.Samples = append(r.Samples, *l.Sample)
 	case l.Job != nil:
 		r.Jobs = append(r.Jobs, *l.Job)
+	case l.Letter != nil:
+		r.Letters = append(r.Letters, *l.Letter)
 	case l.End != nil:
 		r.End = l.End
 	}

@@ -15,6 +15,9 @@
 // what takes a node of the hub away from the others waits, at its end, until that node has all that the others have, so that the next
 // fault meets a hub that is whole. Every Begin and End is bounded by leverBudget.
 //
+// Disks are slow or full for the processes of this site alone (package disk), where strace is there and may attach; where not, Local says
+// so once and offers no such lever. What can be done to the logs is in package logs.
+//
 // The package makes people and channels (Settle) and hears what webhooks are told (Hook). It must not know who does what there, nor
 // what is true afterwards.
 package site

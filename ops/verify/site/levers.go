@@ -11,6 +11,7 @@ import (
 	"github.com/canopychat/canopy/ops/engines"
 	"github.com/canopychat/canopy/ops/local"
 	"github.com/canopychat/canopy/ops/verify/lever"
+	"github.com/canopychat/canopy/ops/verify/site/logs"
 )
 
 // leverBudget bounds each Begin and each End, on a machine that has much to do.
@@ -37,7 +38,7 @@ func (s *Site) offer(l lever.Lever) {
 }
 
 // breakable offers all levers of a deployment that is ours.
-func (s *Site) breakable() {
+func (s *Site) breakable(ctx context.Context) {
 	for _, tier := range []string{"gateway", "leaf", "hub", "api", "persist", "deliver"} {
 		s.offerProcesses(tier)
 	}
@@ -45,8 +46,10 @@ func (s *Site) breakable() {
 	s.offerStores()
 	s.offerWays()
 	s.offerCrowd()
-	s.offerPoison()
-	s.offerFull()
+	for _, l := range logs.Levers(logs.Config{InHub: s.inHub, Spaces: s.settled}) {
+		s.offer(l)
+	}
+	s.offerDisks(ctx, s.Dir)
 	if s.engines != nil {
 		for _, n := range s.engines.Cassandra {
 			s.offerEngine("cassandra", n)
@@ -106,7 +109,8 @@ func (s *Site) offerProcesses(tier string) {
 	}
 }
 
-// haveClocks are the tiers whose processes decide by the time of day: what tokens are valid, what is due, what is too old.
+// haveClocks are the tiers whose processes decide by the time of day: what tokens are valid, what is due, what is too old. persist is none of
+// them: the day that a message is filed under is that of its stream, and nothing of what it does by its own clock lasts longer than it runs.
 var haveClocks = []string{"gateway", "api", "deliver"}
 
 // askew has a process go on with a clock that is wrong.
@@ -224,20 +228,28 @@ func (s *Site) offerEngine(tier string, n *engines.Node) {
 			return n.Start(ctx)
 		},
 	} {
-		s.offer(lever.Lever{Fault: fault, Tier: tier, Target: strings.ReplaceAll(n.Name, " ", "-"), Of: all, Most: all, Begin: begin, End: func(ctx context.Context) error {
-			n.Continue()
-			for { // what a killed PostgreSQL leaves in shared memory goes a moment after it
-				err := n.Start(ctx)
-				if err == nil {
-					break
-				}
-				if ctx.Err() != nil {
-					return errors.Join(context.Cause(ctx), err)
-				}
-				wait(ctx, levelEvery)
+		s.offer(lever.Lever{Fault: fault, Tier: tier, Target: targetOf(n), Of: all, Most: all, Begin: begin, End: s.engineBack(n)})
+	}
+}
+
+// targetOf is what a database's node is called as a target.
+func targetOf(n *engines.Node) string { return strings.ReplaceAll(n.Name, " ", "-") }
+
+// engineBack has a database's node run, and waits until those who use it are ready.
+func (s *Site) engineBack(n *engines.Node) step {
+	return func(ctx context.Context) error {
+		n.Continue()
+		for { // what a killed PostgreSQL leaves in shared memory goes a moment after it
+			err := n.Start(ctx)
+			if err == nil {
+				break
 			}
-			return s.readyOf(ctx, s.services()...)
-		}})
+			if ctx.Err() != nil {
+				return errors.Join(context.Cause(ctx), err)
+			}
+			wait(ctx, levelEvery)
+		}
+		return s.readyOf(ctx, s.services()...)
 	}
 }
 

@@ -29,8 +29,11 @@ func TestLocal(t *testing.T) {
 	t.Run("its webhook", p.sub(theWebhookIsWrittenDown))
 	t.Run("a running one", p.sub(aRunningOneIsReachedThroughAProxy))
 	t.Run("every connection goes through a proxy", p.sub(nothingBypassesAProxy))
+	t.Run("what is said once is lost", p.sub(whatIsSaidOnceIsLost))
 	t.Run("a node that forgets", p.sub(aNodeThatForgetsIsToldAgain))
+	t.Run("disks", p.sub(aNodeWithoutRoomIsStartedAgain))
 	t.Run("what is killed comes back", p.sub(whatIsKilledComesBack))
+	t.Run("nobody was told", p.sub(whatNobodyWasToldOfIsFound))
 }
 
 // sub runs a test on the site.

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/canopychat/canopy/ops/engines"
@@ -18,6 +19,8 @@ import (
 	"github.com/canopychat/canopy/ops/verify/lever"
 	"github.com/canopychat/canopy/ops/verify/record"
 	"github.com/canopychat/canopy/ops/verify/site/hook"
+	"github.com/canopychat/canopy/ops/verify/site/renewal"
+	"github.com/canopychat/canopy/streams"
 )
 
 // Gateway is where sockets are opened, past the front.
@@ -57,6 +60,9 @@ type Site struct {
 	life       *lifecycle.Lifecycle
 	ways       []local.Way
 	levers     []lever.Lever
+	renewal    *renewal.Renewal  // nil: the deployment is not ours
+	ailing     []*ailing         // disks that levers may have broken
+	told       func(text string) // is told what happens; may be nil
 
 	mu     sync.Mutex
 	spaces []record.Workspace // guarded by mu; those that Settle has made
@@ -71,6 +77,12 @@ func newSite(name string) *Site {
 	return &Site{Name: name, URL: map[string]string{}, life: lifecycle.New(slog.New(slog.DiscardHandler), nil)}
 }
 
+func (s *Site) say(format string, args ...any) {
+	if s.told != nil {
+		s.told(fmt.Sprintf(format, args...))
+	}
+}
+
 // operatorBudget is how long a node of the hub may take to let us in.
 const operatorBudget = 5 * time.Second
 
@@ -81,6 +93,23 @@ func (s *Site) Hub() (*nats.Conn, error) {
 		return nil, nil
 	}
 	return nats.Connect(s.hub, nats.Name("canopy verify"), nats.Timeout(operatorBudget), nats.MaxReconnects(-1))
+}
+
+// inHub does something with the hub's streams, as an operator; nothing when nobody has said where the hub is.
+func (s *Site) inHub(do func(jetstream.JetStream) error) error {
+	nc, err := s.Hub()
+	if err != nil {
+		return fmt.Errorf("the hub: %w", err)
+	}
+	if nc == nil {
+		return nil
+	}
+	defer nc.Close()
+	js, err := jetstream.NewWithDomain(nc, streams.HubDomain)
+	if err != nil {
+		return err
+	}
+	return do(js)
 }
 
 // Levers are what can be broken here.
@@ -115,6 +144,7 @@ func (s *Site) Close() error {
 	for _, w := range s.ways {
 		w.Heal() // who stops says goodbye
 	}
+	errs = append(errs, s.healDisks())
 	if s.deployment != nil {
 		errs = append(errs, s.deployment.Close())
 	}

@@ -14,6 +14,7 @@ import (
 // Replaying is how much Replay reads.
 type Replaying struct {
 	At    string        // gateway; empty: the front
+	After int64         // seq: the log's stream began after it; 0 for the first stream of a log
 	Until int64         // seq: when it or a later one was told, that was all
 	Quiet time.Duration // when nothing came for so long, that was all; 3 seconds when 0
 }
@@ -21,7 +22,8 @@ type Replaying struct {
 // quietFor is how long a replay waits for more. Not every seq is shown to everybody, so waiting for one alone might be for ever.
 const quietFor = 3 * time.Second
 
-// Replay is what a fresh socket is told that begins where the log does: at the cursor «<epoch>.0». When the log's window has moved on,
+// Replay is what a fresh socket is told that begins where the log's stream does: at the cursor «<epoch>.0», or after the seq at
+// which a later stream began. When the log's window has moved on,
 // that is a resync, as for everybody. Nothing of it is recorded; a gap is told in it as on any socket. A socket that ends before is an
 // error, with what was told so far.
 func (h *Hand) Replay(ctx context.Context, r Replaying) ([]record.Told, error) {
@@ -35,7 +37,7 @@ func (h *Hand) Replay(ctx context.Context, r Replaying) ([]record.Told, error) {
 	now.Close()
 	<-now.Ended()
 	tape := tape{more: make(chan struct{}, 1)}
-	s, a := h.open(ctx, opening{at: r.At, query: at(h.cfg.Workspace, now.Hello().Beginning), tell: tape.take})
+	s, a := h.open(ctx, opening{at: r.At, query: at(h.cfg.Workspace, now.Hello().After(r.After)), tell: tape.take})
 	if a.Outcome != record.OK {
 		return nil, fmt.Errorf("begin at the beginning: %w", errors.New(a.Code))
 	}

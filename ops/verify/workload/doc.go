@@ -7,6 +7,7 @@
 //	phrase     bodies and ids
 //	hostile    what must be refused
 //	capacity   how much can be sent
+//	burst      more at once than one may send
 //
 // Each person has a loop of their own, with a random source of their own that the run's seed and their login begin: the same seed makes the
 // same choices, as far as these do not hang on answers. A person acts upon little that they know, all of it bounded: which sends of theirs

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/canopychat/canopy/ops/verify/record"
+	"github.com/canopychat/canopy/ops/verify/workload/burst"
 	"github.com/canopychat/canopy/ops/verify/workload/phrase"
 )
 
@@ -29,6 +30,27 @@ type town struct {
 	doing   int // now
 	most    int // at once
 	busyFor time.Duration
+	limits  map[string]time.Time // of who sends a burst: until when what they sent counts; nil: there is no limit
+}
+
+// How often one person may send in a burst, and how many at once.
+const everySend, burstOf = 10 * time.Millisecond, 150
+
+// allows is whether the town has room for one more send of somebody's burst; if not, how long it has none.
+func (t *town) allows(login string) (bool, time.Duration) {
+	if t.limits == nil {
+		return true, 0
+	}
+	now := time.Now()
+	until := t.limits[login]
+	if until.Before(now) {
+		until = now
+	}
+	if over := until.Sub(now) - (burstOf-1)*everySend; over > 0 {
+		return false, over
+	}
+	t.limits[login] = until.Add(everySend)
+	return true, 0
 }
 
 type stored struct {
@@ -160,6 +182,12 @@ func (t *town) send(p record.Person, op *record.Op) string {
 		return "too_large"
 	case !t.members[op.Channel][p.Login]:
 		return "not_found"
+	}
+	if op.Phase == burst.Phase {
+		in, wait := t.allows(p.Login)
+		if op.RetryIn = wait; !in {
+			return "rate_limited"
+		}
 	}
 	key := p.Login + " " + op.ID
 	if seq := t.ids[key]; seq > 0 {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/canopychat/canopy/ops/verify/record"
 	"github.com/canopychat/canopy/ops/verify/workload"
+	"github.com/canopychat/canopy/ops/verify/workload/burst"
 	"github.com/canopychat/canopy/ops/verify/workload/capacity"
 	"github.com/canopychat/canopy/ops/verify/workload/device"
 	"github.com/canopychat/canopy/ops/verify/workload/phrase"
@@ -333,6 +334,67 @@ func TestCapacity(t *testing.T) {
 		town.busyFor = 10 * time.Second
 		if m = w.Capacity(t.Context(), time.Minute, time.Minute); m.Offered+m.NotOffered == 0 || town.most > 2048 {
 			t.Errorf("a slow town: %+v, %d at once", m, town.most)
+		}
+	})
+}
+
+// One person of each kind sends more at once than one may. What is refused they send again under its id, and no sooner than they were told.
+func TestABurst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		town, people := settle(time.Millisecond)
+		people[slices.IndexFunc(people, func(p workload.Person) bool { return p.Login == "bob" })].Hand = "stranger"
+		w, err := workload.New(workload.Config{Seed: 5, People: people})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if seen := w.Burst(t.Context()); seen != (burst.Seen{}) {
+			t.Errorf("without conns it is %+v", seen)
+		}
+		if err := w.Arrive(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		town.limits = map[string]time.Time{}
+		began, first := time.Now(), len(town.ops)
+		seen := w.Burst(t.Context())
+		if took := time.Since(began); took > 20*time.Second || seen.Refused < 500 || seen.Sent != 800 || seen.Stored != 800 {
+			t.Errorf("%+v in %s", seen, took)
+		}
+		senders, before := map[string]bool{}, map[string]record.Op{}
+		slices.SortFunc(town.ops, func(a, b record.Op) int { return int(a.N - b.N) })
+		for _, op := range town.ops[first:] {
+			last, again := before[op.ID]
+			if op.F != record.Send || op.Phase != burst.Phase || op.Again != again {
+				t.Fatalf("somebody did %+v", op)
+			}
+			if again && (last.Outcome == record.OK || op.Body != last.Body || op.Channel != last.Channel || op.Start < last.End+last.RetryIn) {
+				t.Fatalf("%+v and then %+v", last, op)
+			}
+			senders[op.Who], before[op.ID] = true, op
+		}
+		if len(senders) != 2 || !senders["bob"] || len(before) != 800 {
+			t.Errorf("%v sent %d messages", senders, len(before))
+		}
+	})
+}
+
+// A town that takes nothing is not asked for ever.
+func TestABurstHasAnEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		town, people := settle(time.Millisecond)
+		w, err := workload.New(workload.Config{Seed: 5, People: people})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := w.Arrive(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		town.limits = map[string]time.Time{}
+		for _, p := range people {
+			town.limits[p.Login] = time.Now().Add(time.Hour)
+		}
+		began := time.Now()
+		if seen := w.Burst(t.Context()); seen.Stored != 0 || seen.Refused != seen.Sent || time.Since(began) > time.Minute {
+			t.Errorf("%+v in %s", seen, time.Since(began))
 		}
 	})
 }

@@ -16,11 +16,11 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/canopychat/canopy/edge/client"
 	"github.com/canopychat/canopy/ops/verify/record"
 	"github.com/canopychat/canopy/schemas/chat"
 	"github.com/canopychat/canopy/schemas/event"
 	"github.com/canopychat/canopy/streams"
+	"github.com/canopychat/canopy/streams/bus"
 )
 
 const (
@@ -39,6 +39,7 @@ type Log struct {
 	Leader    string   // name of the stream's leader; empty: there is one server, and it has no name
 	Followers []string // the others that have it
 	Wanted    int      // events that the leader has
+	Begins    chat.Seq // the stream began after it; 0: it is the first one of its shard
 
 	space  string
 	stream jetstream.Stream
@@ -58,7 +59,7 @@ func Find(ctx context.Context, js jetstream.JetStream, space string, shard strea
 	if err != nil {
 		return nil, err
 	}
-	l := &Log{Filter: filter, space: space, stream: stream}
+	l := &Log{Filter: filter, Begins: chat.Seq(max(info.Config.FirstSeq, 1) - 1), space: space, stream: stream}
 	for _, n := range info.State.Subjects {
 		l.Wanted += int(n)
 	}
@@ -76,6 +77,28 @@ type Copy struct {
 	Server string
 	Events []record.Event // in rising order, without their Source
 	Err    error          // why it is less than the leader has; without any events: why nothing could be read
+}
+
+// leader is the record.Event.Source of what a stream's leader has.
+const leader = "stream"
+
+// Lines are a copy as a record has it, found at a look (record.Event.Look): under the name of its server, if that has one, and the leader's as what the
+// stream has, too.
+func (l *Log) Lines(c Copy, look int) (all []record.Event) {
+	var sources []string
+	if c.Server == l.Leader {
+		sources = append(sources, leader)
+	}
+	if c.Server != "" {
+		sources = append(sources, c.Server)
+	}
+	for _, source := range sources {
+		for _, e := range c.Events {
+			e.Source, e.Look = source, look
+			all = append(all, e)
+		}
+	}
+	return all
 }
 
 // Read hands over the copy of each server, the leader's as well. Each is waited for until it has as much as the leader, at most patience.
@@ -111,7 +134,7 @@ func (l *Log) try(ctx context.Context, patience time.Duration, left []string) (a
 		MemoryStorage: true, Replicas: 1, InactiveThreshold: forgets,
 	})
 	if err != nil {
-		return "", nil, errors.Join(err, client.Wait(ctx, pause))
+		return "", nil, errors.Join(err, bus.Pause(ctx, pause))
 	}
 	info := c.CachedInfo()
 	if at = l.Leader; info.Cluster != nil { // a server alone says nothing of it
@@ -132,7 +155,7 @@ func (l *Log) read(ctx context.Context, c jetstream.Consumer) ([]record.Event, e
 	refused := 0
 	for last := false; !last || len(events) < l.Wanted; {
 		if ctx.Err() != nil {
-			return withErased(events), fmt.Errorf("it has %d events of %d", len(events), l.Wanted)
+			return l.withErased(events), fmt.Errorf("it has %d events of %d", len(events), l.Wanted)
 		}
 		some, err := c.Fetch(batch, jetstream.FetchMaxWait(wait))
 		if err != nil {
@@ -153,13 +176,13 @@ func (l *Log) read(ctx context.Context, c jetstream.Consumer) ([]record.Event, e
 		if errors.Is(err, nats.ErrNoResponders) && refused < refuse {
 			// The consumer was just made: its server tells the others a moment later that it listens there.
 			refused++
-			err = client.Wait(ctx, pause)
+			err = bus.Pause(ctx, pause)
 		}
 		if err != nil && ctx.Err() == nil {
 			return nil, err
 		}
 	}
-	return withErased(events), nil
+	return l.withErased(events), nil
 }
 
 // EventOf fills in what a message of a log says.
@@ -175,15 +198,15 @@ func EventOf(subject string, data []byte, out record.Event) record.Event {
 	return out
 }
 
-// withErased adds the messages that were taken out of a log after their delete: the delete says where they lay. Of their edits, which
-// went with them, nothing says so.
-func withErased(events []record.Event) []record.Event {
+// withErased adds the messages that were taken out of a stream after their delete: the delete says where they lay. Of their edits, which
+// went with them, nothing says so. What lay in an earlier stream of the log was not in this one.
+func (l *Log) withErased(events []record.Event) []record.Event {
 	there := make(map[int64]bool, len(events))
 	for _, e := range events {
 		there[e.Seq] = true
 	}
 	for _, e := range events {
-		if e.Kind != string(event.MessageDeleted) || there[e.Message] {
+		if e.Kind != string(event.MessageDeleted) || there[e.Message] || e.Message <= int64(l.Begins) {
 			continue
 		}
 		there[e.Message] = true

@@ -1,6 +1,7 @@
 package copies_test
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/canopychat/canopy/ops/verify/audit/copies"
@@ -39,6 +40,25 @@ func TestEventOf(t *testing.T) {
 	} {
 		if got := copies.EventOf(c.subject, []byte(c.data), at); got != c.want {
 			t.Errorf("%s is %+v, not %+v", name, got, c.want)
+		}
+	}
+}
+
+// The leader's copy is what the stream has, and that of its server, if that has a name.
+func TestLines(t *testing.T) {
+	e := record.Event{Space: "w1", Seq: 7}
+	of := func(source string) record.Event { return record.Event{Source: source, Look: 2, Space: "w1", Seq: 7} }
+	for name, c := range map[string]struct {
+		leader, server string
+		want           []record.Event
+	}{
+		"the leader's":      {"hub-1", "hub-1", []record.Event{of("stream"), of("hub-1")}},
+		"a follower's":      {"hub-1", "hub-2", []record.Event{of("hub-2")}},
+		"of one by himself": {"", "", []record.Event{of("stream")}},
+	} {
+		l := copies.Log{Leader: c.leader}
+		if got := l.Lines(copies.Copy{Server: c.server, Events: []record.Event{e}}, 2); !slices.Equal(got, c.want) {
+			t.Errorf("%s is %+v", name, got)
 		}
 	}
 }

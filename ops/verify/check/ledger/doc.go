@@ -15,6 +15,9 @@
 // A log has holes: when a message is deleted, the bytes of its post and of its edits are taken out. What stood there is known from
 // the delete, and from what was answered and told. Such an event has Erased set and no Body, and it may have been told or not.
 //
+// A stream may be lost in a run, and the log goes on in a new one, of a higher epoch, with higher seqs. Then the log is what all its streams
+// held: what those that were lost held was looked at before (record.Event.Look).
+//
 // A log may begin in the middle, on a deployment that was there before. Then some of these questions have no answer, and the
 // methods say so: known is false, and nobody may call it a violation.
 package ledger

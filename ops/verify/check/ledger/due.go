@@ -3,6 +3,7 @@ package ledger
 import (
 	"encoding/binary"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 
@@ -27,10 +28,11 @@ func (l *Ledger) Stated(space string) map[string][]Due {
 	return all
 }
 
-// Replayed is what somebody knows of messages who was told of all that they may see, from the log's beginning: by channel, in rising seq.
+// Replayed is what somebody knows of messages who was told of all that they may see, from the beginning of the log's last stream: by
+// channel, in rising seq.
 func (l *Ledger) Replayed(space, user string) map[string][]Due {
 	told, order := map[int64]*Due{}, []record.Event{}
-	for _, e := range l.Events(space) {
+	for _, e := range l.Between(space, l.Ended(space), math.MaxInt64) {
 		if sees, _ := l.Visible(space, user, e); !sees {
 			continue
 		}

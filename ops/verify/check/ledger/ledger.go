@@ -28,6 +28,7 @@ type Ledger struct {
 // space is one workspace's log.
 type space struct {
 	events   []record.Event    // rising seq, each once
+	ended    int64             // the last seq of streams that were lost; 0: none was
 	types    map[string]string // of channels, by id
 	channels []string          // in the order in which they were met
 	messages map[int64]*Message
@@ -63,11 +64,18 @@ func Of(r *record.Record) *Ledger {
 			l.people[p.Login], l.logins[p.ID], l.home[p.Login] = p, p.Login, w.ID
 		}
 	}
+	looks := map[string]map[int][]record.Event{}
 	for _, e := range r.Events {
 		if e.Source == Stream {
-			s := l.space(e.Space)
-			s.events = append(s.events, e)
+			l.space(e.Space)
+			if looks[e.Space] == nil {
+				looks[e.Space] = map[int][]record.Event{}
+			}
+			looks[e.Space][e.Look] = append(looks[e.Space][e.Look], e)
 		}
+	}
+	for id, of := range looks {
+		l.spaces[id].join(of)
 	}
 	l.fillHoles(r)
 	l.noteTimes(r)

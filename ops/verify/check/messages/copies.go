@@ -17,23 +17,31 @@ const (
 	ruleErased   = "what is erased from the log is so in every replica" // 8
 )
 
-// source is where a workspace's events were found.
-type source struct{ space, name string }
+// source is where a workspace's events were found, and at which look.
+type source struct {
+	space, name string
+	look        int
+}
 
-// copies holds each source against itself, and when all is quiet the replicas against the stream.
+// copies holds each source against itself and against earlier looks at it, and when all is quiet the replicas against the stream.
 func (c *check) copies() {
 	events, order := map[source][]record.Event{}, []source{}
 	for _, e := range c.r.Events {
-		s := source{e.Space, e.Source}
+		s := source{e.Space, e.Source, e.Look}
 		if events[s] == nil {
 			order = append(order, s)
 		}
 		events[s] = append(events[s], e)
 	}
-	replicas := 0
+	replicas, known := 0, map[source]map[int64]record.Event{}
 	for _, s := range order {
 		c.rises(s, events[s])
-		stream := events[source{s.space, ledger.Stream}]
+		all := source{s.space, s.name, 0}
+		if known[all] == nil {
+			known[all] = map[int64]record.Event{}
+		}
+		c.unused(s, events[s], known[all])
+		stream := events[source{s.space, ledger.Stream, s.look}]
 		if s.name == ledger.Stream || stream == nil {
 			continue
 		}
@@ -59,6 +67,20 @@ func (c *check) rises(s source, events []record.Event) {
 			b.Rule = ruleOneEvent
 		}
 		v.Break(b)
+	}
+}
+
+// unused holds that no later stream gives a seq again that an earlier one has given: known is what other looks found.
+func (c *check) unused(s source, events []record.Event, known map[int64]record.Event) {
+	for _, e := range events {
+		was, twice := known[e.Seq]
+		was.Look = e.Look
+		if twice && e != was && !e.Erased && !was.Erased {
+			c.broken(4, verdict.Violation{Rule: ruleOneEvent, Who: s.name, What: fmt.Sprintf("a stream that was lost had %s, a later one has %s", eventText(was), eventText(e)), Seqs: []int64{e.Seq}, History: verdict.Lines(was, e)})
+		}
+	}
+	for _, e := range events {
+		known[e.Seq] = e
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/canopychat/canopy/ops/verify/check/ledger"
+	"github.com/canopychat/canopy/ops/verify/check/messages/order"
 	"github.com/canopychat/canopy/ops/verify/check/verdict"
 	"github.com/canopychat/canopy/ops/verify/record"
 )
@@ -43,10 +44,11 @@ func Check(r *record.Record, l *ledger.Ledger) []verdict.Verdict {
 	c.index()
 	c.acknowledged()
 	c.refused()
+	c.returned()
 	c.ids()
 	c.shown()
 	c.sockets()
-	c.order()
+	order.Check(&placed, l, c.of(7))
 	c.copies()
 	c.views()
 	c.reads()

@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"encoding/json"
 	"slices"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/canopychat/canopy/ops/verify/check/ledger"
 	"github.com/canopychat/canopy/ops/verify/check/messages"
@@ -141,6 +143,35 @@ func TestWhatIsUnavailableMayBeStored(t *testing.T) {
 		v := of(t, refused(c.code, c.phase, c.seqs...), 3)
 		if c.rule == "" && !v.Holds() || c.rule != "" && !slices.ContainsFunc(v.Shown, func(b verdict.Violation) bool { return b.Rule == c.rule }) {
 			t.Errorf("%s in %q, stored at %v: %v", c.code, c.phase, c.seqs, v.Shown)
+		}
+	}
+}
+
+// Who was refused sends again, and what is stored then was not there before.
+func TestWhatWasRefusedComesBack(t *testing.T) {
+	again := func(phase string, duplicate bool, told time.Duration) verdict.Verdict {
+		r := sample.Sound() // in which b9 was refused, as too much
+		did(r, record.Op{F: record.Send, Who: "bea", Channel: sample.General, ID: "b9", Body: "bea-b9", Phase: phase, Again: true, Seq: 50, Duplicate: duplicate})
+		e := record.Event{Space: sample.Space, Seq: 50, Kind: "message.posted", Channel: sample.General, Sender: "ubea", ID: "b9", Body: "bea-b9"}
+		add(r, e)
+		tell(r, sample.Cid, 38, sample.Telling(e))
+		r.Told[slices.IndexFunc(r.Told, func(t record.Told) bool { return t.Seq == 50 })].Time = r.End.Time + told
+		return of(t, check(r), 3)
+	}
+	for _, c := range []struct {
+		name      string
+		phase     string
+		duplicate bool
+		told      time.Duration // since it was sent again
+		broken    int
+	}{
+		{"stored when it is sent again", "burst", false, 1, 0},
+		{"already there when it is sent again", "burst", true, 1, 1},
+		{"a hand that may have sent it twice by itself", "", true, 1, 0},
+		{"seen before it is sent again", "", false, -1, 1},
+	} {
+		if v := again(c.phase, c.duplicate, c.told); v.Broken != c.broken || v.Cases != 3 || !strings.HasSuffix(v.Notes, "stored when they were sent again: 1") {
+			t.Errorf("%s: %d cases, %s: %v", c.name, v.Cases, v.Notes, v.Shown)
 		}
 	}
 }

@@ -47,8 +47,8 @@ func (c *check) acknowledged() {
 		}
 		found[op.Who] = [2]int64{min(span[0], op.Seq), max(span[1], op.Seq)}
 		body := e.Body
-		if e.Erased {
-			body = op.Body // it was taken out
+		if e.Erased || op.Duplicate && c.changing(at{op.Workspace, op.Seq}, op.End) {
+			body = op.Body // it was taken out, or it cannot be compared any more
 		}
 		said := record.Event{Kind: string(event.MessagePosted), Channel: op.Channel, Sender: c.l.UserID(op.Who), ID: op.ID, Body: op.Body, Thread: op.Thread}
 		if is := (record.Event{Kind: e.Kind, Channel: e.Channel, Sender: e.Sender, ID: e.ID, Body: body, Thread: e.Thread}); is != said {
@@ -121,13 +121,16 @@ func (c *check) unknown(key idKey) bool {
 		!slices.ContainsFunc(id.bodies, func(a *act) bool { return a.outcome == record.OK })
 }
 
+func (c *check) sortedIDs() []idKey {
+	return slices.SortedFunc(maps.Keys(c.ids6), func(a, b idKey) int {
+		return cmp.Or(cmp.Compare(a.space, b.space), cmp.Compare(a.sender, b.sender), cmp.Compare(a.id, b.id))
+	})
+}
+
 // ids looks at what was answered and stored of each id.
 func (c *check) ids() {
 	v := c.of(6)
-	keys := slices.SortedFunc(maps.Keys(c.ids6), func(a, b idKey) int {
-		return cmp.Or(cmp.Compare(a.space, b.space), cmp.Compare(a.sender, b.sender), cmp.Compare(a.id, b.id))
-	})
-	for _, key := range keys {
+	for _, key := range c.sortedIDs() {
 		id := c.ids6[key]
 		if len(id.tries) > 1 {
 			v.Cases++
@@ -180,14 +183,18 @@ func (c *check) again(first, op *record.Op) {
 
 // incomparable reports whether the text that an id was first sent with may have been gone when it was sent again with another one: an honest
 // resend must not be refused then, so that this one is not, either. A delete takes the text out of the log. An edit leaves it there, but
-// when the log does not answer in time, the history does, which has the new text alone.
+// when the log does not answer in time, or lost it with an earlier stream, the history does, which has the new text alone.
 func (c *check) incomparable(first, op *record.Op) bool {
 	if op.Channel != first.Channel || op.Thread != first.Thread {
 		return false
 	}
-	place := at{first.Workspace, first.Seq}
+	return c.changing(at{first.Workspace, first.Seq}, op.End)
+}
+
+// changing reports whether somebody began to edit or delete a message by a time.
+func (c *check) changing(place at, by time.Duration) bool {
 	for _, when := range []map[at]time.Duration{c.deletes, c.edits} {
-		if began, changed := when[place]; changed && began < op.End {
+		if began, changed := when[place]; changed && began < by {
 			return true
 		}
 	}

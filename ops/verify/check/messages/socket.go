@@ -5,9 +5,11 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/canopychat/canopy/ops/verify/check/ledger"
+	"github.com/canopychat/canopy/ops/verify/check/messages/tail"
 	"github.com/canopychat/canopy/ops/verify/check/verdict"
 	"github.com/canopychat/canopy/ops/verify/record"
 	"github.com/canopychat/canopy/schemas/event"
@@ -24,8 +26,10 @@ const (
 	ruleMissing = "a resume delivers everything after the cursor"          // 11
 	ruleOnce    = "a resume delivers it once and in order"                 // 11
 	ruleSilent  = "a socket that does not resume says resync"              // 11
+	ruleEpoch   = "nothing resumes in another epoch"                       // 11
 	ruleMember  = "nothing is told to one who was not a member at the seq" // 14
 	ruleTyping  = "typing is told to members"                              // 14
+	ruleRoot    = "a root is told before what replies to it"               // 7
 	ruleFilled  = "history is read by those who may see the channel"       // 14
 )
 
@@ -37,25 +41,28 @@ type socket struct {
 	conn, who   string
 	space, user string
 	pos         int64
+	epoch       int64        // of the hello before
 	placed      bool         // pos means something
 	greeted     bool         // it had a hello before
 	owes        *record.Told // a hello that did not go on where the conn stood, and no resync yet
 	resumed     *record.Told // the hello that what is told now follows, if it resumed
 	last        *record.Told // that moved pos
 	typed       []*record.Told
+	late        tail.Holes
 	told        map[int64]bool
 	replies     map[int64]*record.Told // the first reply told, by its root
 }
 
 // sockets walks all conns.
 func (c *check) sockets() {
-	walks, order := map[string]*socket{}, []*socket{}
+	walks, order, untold := map[string]*socket{}, []*socket{}, tail.Of(c.r)
 	for i := range c.r.Told {
 		t := &c.r.Told[i]
 		w := walks[t.Conn]
 		if w == nil {
 			w = &socket{
 				c: c, conn: t.Conn, who: t.Who, space: c.l.Home(t.Who), user: c.l.UserID(t.Who), told: map[int64]bool{}, replies: map[int64]*record.Told{},
+				late: tail.Holes{Tail: untold},
 			}
 			walks[t.Conn] = w
 			order = append(order, w)
@@ -64,15 +71,34 @@ func (c *check) sockets() {
 	}
 	for _, w := range order {
 		w.settleTyped(math.MaxInt64)
+		w.overdue(math.MaxInt64)
 	}
 	c.note(5, "conns: %d", len(order))
+	if n := c.resyncs(); n != "" {
+		c.note(11, "told to resync: %s", n)
+	}
+}
+
+// resyncs says how often sockets were told to resync, by the reason.
+func (c *check) resyncs() string {
+	times := map[string]int{}
+	for _, t := range c.r.Told {
+		if t.T == record.Resync {
+			times[t.Code]++
+		}
+	}
+	return strings.Trim(fmt.Sprint(times), "map[]") // fmt sorts them
 }
 
 func (w *socket) take(t *record.Told) {
+	w.overdue(t.Time)
 	switch t.T {
+	case record.Offline:
+		w.late.Told()
 	case record.Hello:
 		w.hello(t)
 	case record.Resync:
+		w.late.Told()
 		w.settleTyped(max(t.Head, w.pos))
 		w.pos, w.placed, w.owes, w.resumed, w.last = t.Head, true, nil, nil, t
 	case record.Gap:
@@ -88,9 +114,20 @@ func (w *socket) take(t *record.Told) {
 	}
 }
 
+// overdue breaks what should have been told by a time.
+func (w *socket) overdue(now time.Duration) {
+	for _, v := range w.late.Overdue(now) {
+		w.c.broken(5, v)
+	}
+}
+
 // hello begins at a cursor. A conn that comes back to where it stood stays there: what it asked for is what it has.
 func (w *socket) hello(t *record.Told) {
-	_, seq, ok := ledger.Position(t.Cursor)
+	epoch, seq, ok := ledger.Position(t.Cursor)
+	if t.Resumed && w.greeted && epoch != w.epoch {
+		w.c.broken(11, w.violation(ruleEpoch, fmt.Sprintf("it stood in epoch %d", w.epoch), []int64{w.pos, seq}, w.last, t))
+	}
+	w.epoch = epoch
 	w.settleTyped(max(seq, w.pos))
 	w.space, w.resumed, w.owes = cmp.Or(t.Space, w.space), nil, nil
 	again := w.greeted
@@ -169,7 +206,9 @@ func (w *socket) passed(e record.Event, t *record.Told) {
 		return // its text was taken out of the log, perhaps before this socket came to it
 	}
 	what := fmt.Sprintf("%s of %s before %d", e.Kind, e.Sender, t.Seq)
-	w.c.broken(5, w.violation(ruleHole, what, []int64{e.Seq, t.Seq}, w.last, e, t))
+	if hole := w.violation(ruleHole, what, []int64{e.Seq, t.Seq}, w.last, e, t); !w.late.Add(t.Time, hole) {
+		w.c.broken(5, hole)
+	}
 	if w.resumed != nil {
 		w.c.broken(11, w.violation(ruleMissing, what, []int64{e.Seq, t.Seq}, w.resumed, e, t))
 	}
@@ -278,4 +317,16 @@ func (c *check) tenure(space, user, channel string, seq int64) []any {
 		return []any{e}
 	}
 	return nil
+}
+
+// reply notes what replies to what on a conn. A root that is told for the first time after its reply came too late.
+func (w *socket) reply(t *record.Told) {
+	first := !w.told[t.Seq]
+	w.told[t.Seq] = true
+	if reply := w.replies[t.Seq]; first && reply != nil {
+		w.c.broken(7, w.violation(ruleRoot, "", []int64{t.Seq, reply.Seq}, reply, t))
+	}
+	if t.T == record.Posted && t.Thread != 0 && w.replies[t.Thread] == nil {
+		w.replies[t.Thread] = t
+	}
 }

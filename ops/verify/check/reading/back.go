@@ -98,11 +98,7 @@ func (s *seen) check(page *record.Op) {
 	i, _ := slices.BinarySearch(s.seqs, in.from)
 	for ; i < len(s.seqs) && s.seqs[i] <= in.to; i++ {
 		s.v.Cases++
-		switch seq := s.seqs[i]; {
-		case on[seq]:
-		case s.c.erased(s.in.space, seq, page):
-			s.less++
-		default:
+		if seq := s.seqs[i]; !on[seq] {
 			s.broken("a message that was read is absent later", "it is not on a page that covers it", seq, page)
 		}
 	}
@@ -163,13 +159,6 @@ func (c *reader) versionOf(space string, m record.Message) int64 {
 		return whole.Seq
 	}
 	return 0
-}
-
-// erased reports whether a page may lack a message: it was deleted, and its text erased from the log, of which pages are made alone while
-// the store is away (ADR 40).
-func (c *reader) erased(space string, seq int64, page *record.Op) bool {
-	whole, known := c.l.Message(space, seq)
-	return known && whole.Deleted > 0 && whole.Deleted <= page.Complete && c.g.Touched(page.Start, page.End)
 }
 
 // honest reports whether a page may lack a version: it says that it ends before, and something is broken.

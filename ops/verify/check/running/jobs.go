@@ -82,7 +82,6 @@ func (c *runner) badJob(v *verdict.Verdict, rule, what string, jobs ...*record.J
 // notices looks at what a webhook was told.
 func (c *runner) notices(v *verdict.Verdict, jobs map[job]*record.Job, looked map[job]bool) (cases int) {
 	told := make(map[job]*record.Op)
-	gone := c.signedOut() // the ledger has no lines of accounts that are closed
 	for i := range c.r.Ops {
 		op := &c.r.Ops[i]
 		if op.F != record.Notify {
@@ -98,7 +97,7 @@ func (c *runner) notices(v *verdict.Verdict, jobs map[job]*record.Job, looked ma
 				History: []record.Line{{Op: was}, {Op: op}},
 			})
 		}
-		if _, closed := gone[op.Who]; jobs[k] == nil && !closed && (looked[job{k.space, k.message, ""}] || c.owesNobody(k)) {
+		if jobs[k] == nil && (looked[job{k.space, k.message, ""}] || c.owesNobody(k)) {
 			v.Break(verdict.Violation{
 				Rule: "only who is owed a message is told of it", Who: op.Who, What: "there is no job for them", Seqs: []int64{op.Message}, History: opLine(op),
 			})

@@ -37,7 +37,7 @@ func opLine(op *record.Op) []record.Line { return []record.Line{{Op: op}} }
 
 // catchUp is 18: after the last fault everything is done by itself, and nobody is connected but silent.
 func (c *runner) catchUp() verdict.Verdict {
-	v := verdict.Verdict{Invariant: 18, Title: "all catches up", CaseNoun: "consumers, open conns and faults"}
+	v := verdict.Verdict{Invariant: 18, Title: "all catches up", CaseNoun: "consumers, open conns, faults, unreadable events"}
 	end := c.r.End
 	if end == nil {
 		v.Notes = "the run was broken off"
@@ -63,8 +63,12 @@ func (c *runner) catchUp() verdict.Verdict {
 			})
 		}
 	}
-	v.Cases = len(last) + end.Open + len(c.r.Faults)
+	unreadable, untold := c.letters(&v)
+	v.Cases = len(last) + end.Open + len(c.r.Faults) + unreadable
 	v.Notes = fmt.Sprintf("%d consumers, %d conns open when all was quiet, %d faults", len(last), end.Open, len(c.r.Faults))
+	if unreadable > 0 {
+		v.Notes = join(v.Notes, fmt.Sprintf("%d events that nobody can read, of %d of which nobody was told", unreadable, untold))
+	}
 	return v
 }
 

@@ -19,10 +19,11 @@ const (
 	broken = 30 * time.Second  // while Cassandra is down
 	stall  = 60 * time.Second  // ann's socket is not read
 	load   = 100 * time.Second // capacity is measured: a second at the peak, a second at twice the load
+	beyond = 120 * time.Second // ann sends more than one may
 	ended  = 300 * time.Second
 )
 
-// sound is the sound record, and after it a run that broke Cassandra, did not read a socket, and measured capacity.
+// sound is the sound record, and after it a run that broke Cassandra, did not read a socket, measured capacity, and sent more than one may.
 func sound() *record.Record {
 	r := sample.Sound()
 	n := int64(1000)
@@ -54,6 +55,9 @@ func sound() *record.Record {
 		do(load+step, 10*time.Millisecond, record.Op{F: record.Send, Phase: "peak"})
 		do(load+10*time.Second+step, 10*time.Millisecond, record.Op{F: record.Send, Phase: "double"})
 		do(load+10*time.Second+step, 10*time.Millisecond, record.Op{F: record.Send, Phase: "double", Outcome: record.Refused, Code: "rate_limited", RetryIn: time.Second})
+	}
+	for range 3 {
+		do(beyond, 10*time.Millisecond, record.Op{F: record.Send, Phase: "burst", Outcome: record.Refused, Code: "rate_limited", RetryIn: time.Second})
 	}
 	do(calm, time.Millisecond, record.Op{F: record.Status, Body: "at lunch"})
 	r.Faults = append(r.Faults, record.Fault{Name: "pause", Tier: "cassandra", Targets: []string{"cassandra-1"}, Begin: broken, End: broken + 5*time.Second})
@@ -127,6 +131,13 @@ func toldOf60(r *record.Record) int {
 	return slices.IndexFunc(r.Told, func(t record.Told) bool { return t.Seq == 60 })
 }
 
+// poisoned puts into the log what nobody can read, and gives the letter that there must be of it.
+func poisoned(r *record.Record) record.Letter {
+	r.End.Letters = true
+	r.Events = append(r.Events, record.Event{Source: ledger.Stream, Space: sample.Space, Seq: 90, Channel: sample.General, Kind: record.Unreadable})
+	return record.Letter{Space: sample.Space, Consumer: "persist", Seq: 90, Found: "reconciliation"}
+}
+
 // Each way of breaking a promise is found, by the rule that it breaks.
 func TestABrokenPromiseIsFound(t *testing.T) {
 	job := func(state, reason string, last bool) func(*record.Record) {
@@ -153,6 +164,22 @@ func TestABrokenPromiseIsFound(t *testing.T) {
 		{18, "becomes quiet", func(r *record.Record) { r.End.Unmet = []string{"a leader"} }},
 		{18, "silent", func(r *record.Record) { r.End.Silent = []string{sample.Ann} }},
 		{18, "consumers catch up", func(r *record.Record) { sampleOf(r, record.Pending, "quiet").Value = 3 }},
+		{18, "is a dead letter, once", func(r *record.Record) { poisoned(r) }},
+		{18, "is a dead letter, once", func(r *record.Record) {
+			l := poisoned(r)
+			r.Letters = append(r.Letters, l, l)
+		}},
+		{18, "is a dead letter, once", func(r *record.Record) {
+			l := poisoned(r)
+			l.Consumer = "deliver"
+			r.Letters = append(r.Letters, l)
+		}},
+		{18, "is no dead letter", func(r *record.Record) {
+			l := poisoned(r)
+			r.Letters = append(r.Letters, l)
+			l.Seq = 20
+			r.Letters = append(r.Letters, l)
+		}},
 		{19, "send goes on", func(r *record.Record) {
 			one(r, record.Send, broken, func(op *record.Op) { op.Outcome, op.Code = record.Refused, "unavailable" })
 		}},
@@ -184,6 +211,12 @@ func TestABrokenPromiseIsFound(t *testing.T) {
 		}},
 		{21, "says when", func(r *record.Record) {
 			each(r, record.Send, load+10*time.Second, func(op *record.Op) { op.RetryIn = 0 })
+		}},
+		{21, "says when", func(r *record.Record) {
+			one(r, record.Send, beyond, func(op *record.Op) { op.RetryIn = 0 })
+		}},
+		{21, "explicit", func(r *record.Record) {
+			one(r, record.Send, beyond, func(op *record.Op) { op.Outcome, op.Code = record.Unknown, "no answer" })
 		}},
 		{21, "is too much", func(r *record.Record) {
 			each(r, record.Send, load+10*time.Second, func(op *record.Op) { op.Outcome, op.Code = record.Refused, "internal" })
@@ -253,6 +286,13 @@ func TestWhatIsAllowedHolds(t *testing.T) {
 			r.Faults = append(r.Faults, record.Fault{Name: "kill", Tier: "gateway", Targets: []string{s.Process}, Begin: 199 * time.Second, End: 200 * time.Second})
 			slices.SortFunc(r.Samples, func(a, b record.Sample) int { return int(a.Time - b.Time) })
 		}},
+		"a dead letter of what nobody can read": {18, func(r *record.Record) {
+			r.Letters = append(r.Letters, poisoned(r))
+		}},
+		"letters that nobody has looked at": {18, func(r *record.Record) {
+			poisoned(r)
+			r.End.Letters = false
+		}},
 		"a slow reader that is told to resync": {20, func(r *record.Record) {
 			r.Told[toldOf60(r)].T = record.Resync
 		}},
@@ -262,6 +302,19 @@ func TestWhatIsAllowedHolds(t *testing.T) {
 		if v := verdictOf(t, r, c.n); v.Broken > 0 {
 			t.Errorf("%s: %v", name, v.Shown)
 		}
+	}
+}
+
+// What one person is refused is counted, and is no useful work that went missing.
+func TestABurstIsNoRoundOfCapacity(t *testing.T) {
+	v := verdictOf(t, sound(), 21)
+	if want := "100/s at the peak, 100/s at twice the load; 100 refused; in bursts 3 of 3 refused"; v.Cases != 203 || v.Notes != want {
+		t.Errorf("%d cases, %s", v.Cases, v.Notes)
+	}
+	r := sound()
+	r.Ops = slices.DeleteFunc(r.Ops, func(op record.Op) bool { return op.Phase == "peak" || op.Phase == "double" })
+	if v := verdictOf(t, r, 21); v.Cases != 3 || v.Notes != "capacity was not measured; in bursts 3 of 3 refused" {
+		t.Errorf("a burst alone: %d cases, %s", v.Cases, v.Notes)
 	}
 }
 

@@ -26,6 +26,13 @@ const (
 // delete, reactions, a private channel and a removal from it, sends refused, sent again and of unknown outcome, a socket that
 // resumes, one that is told to resync, one who leaves and comes back. Whoever changes it changes the tests of three packages.
 func Sound() *record.Record {
+	t := day()
+	t.audit()
+	return t.Record
+}
+
+// day is what happens in the sound record.
+func day() *Tale {
 	t := Begin(record.Run{
 		Seed: 7, Version: "v0", Site: "made up", Duration: time.Second,
 		Workspaces: []record.Workspace{
@@ -45,8 +52,7 @@ func Sound() *record.Record {
 	t.away()
 	t.removal()
 	t.returns()
-	t.audit()
-	return t.Record
+	return t
 }
 
 func person(login, region, hand string) record.Person {
@@ -149,6 +155,16 @@ func (t *Tale) returns() {
 
 // audit writes down what all views have once all is quiet. The text of the message that was deleted is erased from the log.
 func (t *Tale) audit() {
+	t.histories()
+	t.replay("replay of ann at gateway-eu-1", "ann", 20, 24, 25, 26, 27, 30, 31, 32, 33, 35)
+	t.replay("replay of bea at gateway-us-1", "bea", 20, 24, 25, 26, 27, 31, 32, 33, 35)
+	t.replay("replay of cid at gateway-eu-1", "cid", 20, 25, 27, 31, 32, 33)
+	t.Erase(Space, 21)
+	t.Record.End = &record.End{Time: t.Tick(), Quiet: true}
+}
+
+// histories writes down what views of states have.
+func (t *Tale) histories() {
 	t.Keep(record.Kept{View: "history of ann at api-eu", Who: "ann", Space: Space}, General, Secret, Direct)
 	t.Keep(record.Kept{View: "history of bea at api-us", Who: "bea", Space: Space}, General, Direct)
 	t.Keep(record.Kept{View: "history of cid at api-eu", Who: "cid", Space: Space}, General)
@@ -157,11 +173,6 @@ func (t *Tale) audit() {
 		t.Keep(record.Kept{View: node, Space: Space}, General, Secret, Direct)
 		t.Keep(record.Kept{View: node, Space: Other}, Random)
 	}
-	t.replay("replay of ann at gateway-eu-1", "ann", 20, 24, 25, 26, 27, 30, 31, 32, 33, 35)
-	t.replay("replay of bea at gateway-us-1", "bea", 20, 24, 25, 26, 27, 31, 32, 33, 35)
-	t.replay("replay of cid at gateway-eu-1", "cid", 20, 25, 27, 31, 32, 33)
-	t.Erase(Space, 21)
-	t.Record.End = &record.End{Time: t.Tick(), Quiet: true}
 }
 
 // replay writes down what somebody knows who was told of everything from the beginning of the log.

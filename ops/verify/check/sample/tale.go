@@ -19,6 +19,7 @@ type Tale struct {
 
 	now   time.Duration
 	n     int64
+	epoch int64            // of events that say none
 	state map[int64]*entry // messages as they are, by seq: a tale uses a seq once, also over several workspaces
 }
 
@@ -30,7 +31,7 @@ type entry struct {
 
 // Begin begins a tale of what was run.
 func Begin(run record.Run) *Tale {
-	return &Tale{Record: &record.Record{Run: run}, state: map[int64]*entry{}}
+	return &Tale{Record: &record.Record{Run: run}, epoch: 1, state: map[int64]*entry{}}
 }
 
 // Tick lets the clock go on, and says what it shows.
@@ -81,7 +82,7 @@ func (t *Tale) Do(op record.Op, e record.Event, conns ...string) {
 // Event is stored in all Sources, and told on conns.
 func (t *Tale) Event(e record.Event, conns ...string) {
 	if e.Epoch == 0 {
-		e.Epoch = 1
+		e.Epoch = t.epoch
 	}
 	for _, source := range Sources {
 		e.Source = source

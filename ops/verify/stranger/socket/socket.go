@@ -45,10 +45,14 @@ type Opening struct {
 
 // Hello is what a socket says first.
 type Hello struct {
-	Cursor    string // the telling begins after it
-	Beginning string // the cursor before all of the log
-	Resumed   bool   // the telling begins where it was asked to
+	Cursor  string // the telling begins after it
+	Resumed bool   // the telling begins where it was asked to
+
+	epoch int64
 }
+
+// After is the cursor after a seq of the log that the socket tells of.
+func (h Hello) After(seq int64) string { return string(cursorOf(h.epoch, seq)) }
 
 // Socket is one WebSocket, and what it told. It may be used from many goroutines.
 type Socket struct {
@@ -145,7 +149,7 @@ func (s *Socket) greet(ctx context.Context) answer.Answer {
 	s.epoch, s.seq = f.Epoch, from
 	s.proof = newProof(f.User)
 	s.proof.from(from)
-	s.hello = Hello{Cursor: s.Cursor(), Beginning: string(cursorOf(f.Epoch, 0)), Resumed: f.Resumed}
+	s.hello = Hello{Cursor: s.Cursor(), Resumed: f.Resumed, epoch: f.Epoch}
 	t, _ := f.told()
 	t.Cursor = s.hello.Cursor
 	s.say(t)

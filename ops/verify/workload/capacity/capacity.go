@@ -2,7 +2,8 @@
 // again some times in turn, since a machine has other things to do now and then. What it means, the record says, in which the sends of
 // each part have its name (record.Op.Phase).
 //
-// It needs a deployment whose limits of one user, channel, socket and address lie far above its capacity.
+// It needs a deployment whose limits of one channel, socket and address lie far above its capacity, and that of one user far above their part
+// of it.
 package capacity
 
 import (

@@ -1,4 +1,4 @@
-package site
+package logs
 
 import (
 	"context"
@@ -7,7 +7,6 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/canopychat/canopy/ops/verify/lever"
 	"github.com/canopychat/canopy/ops/verify/record"
 	"github.com/canopychat/canopy/schemas/chat"
 	"github.com/canopychat/canopy/streams"
@@ -16,18 +15,11 @@ import (
 // poison is what nobody of ours writes into a log. It is in the log all the same: a bug, or an operator, has put it there.
 var poison = []string{"", "hello", "{", "null", "[]", `{"v":1}`, `{"v":99,"kind":"message.posted"}`, "\xff\xfe", `{"v":1,"kind":"of.no.kind","epoch":1}`}
 
-// offerPoison offers to write rubbish into the logs of the workspaces that Settle has made, in the first channel of each and in what
-// is of the whole workspace. It stays there; nothing else may come to harm by it.
-func (s *Site) offerPoison() {
-	s.offer(lever.Lever{Fault: "poison", Tier: "hub", Target: "all", Of: 1, Most: 1, Begin: s.poison, End: nothing})
-}
-
-func (s *Site) poison(ctx context.Context) error {
-	s.mu.Lock()
-	spaces := s.spaces
-	s.mu.Unlock()
-	return s.inHub(func(js jetstream.JetStream) error {
-		for _, space := range spaces {
+// poison writes rubbish into the logs of the workspaces, in the first channel of each and in what is of the whole workspace. It stays there;
+// nothing else may come to harm by it.
+func (c Config) poison(ctx context.Context) error {
+	return c.InHub(func(js jetstream.JetStream) error {
+		for _, space := range c.Spaces() {
 			if err := spoil(ctx, js, space); err != nil {
 				return fmt.Errorf("rubbish for %s: %w", space.Name, err)
 			}

@@ -1,4 +1,5 @@
-package messages
+// Package order checks a sender's order, and that of replies: INVARIANTS 7, but for what sockets tell, which is looked at where sockets are.
+package order
 
 import (
 	"cmp"
@@ -6,19 +7,27 @@ import (
 	"slices"
 	"time"
 
+	"github.com/canopychat/canopy/ops/verify/check/ledger"
 	"github.com/canopychat/canopy/ops/verify/check/verdict"
 	"github.com/canopychat/canopy/ops/verify/record"
 )
 
-// The rules about a sender's order, in words of INVARIANTS.
+// The rules, in words of INVARIANTS.
 const (
-	ruleOwnOrder = "a sender's own sends keep their order"    // 7
-	ruleReply    = "a reply never precedes its root"          // 7
-	ruleRootTold = "a root is told before what replies to it" // 7
+	ruleOwn   = "a sender's own sends keep their order"
+	ruleReply = "a reply never precedes its root"
 )
 
-// order checks what each sender did one after the other, and replies.
-func (c *check) order() {
+// checking is one checking.
+type checking struct {
+	r *record.Record
+	l *ledger.Ledger
+	v *verdict.Verdict
+}
+
+// Check adds to a verdict what each sender did one after the other, and replies. Ops say their workspace.
+func Check(r *record.Record, l *ledger.Ledger, v *verdict.Verdict) {
+	c := &checking{r, l, v}
 	byWho, byConn := map[string][]*record.Op{}, map[string][]*record.Op{}
 	var people, conns []string
 	for i := range c.r.Ops {
@@ -52,8 +61,8 @@ func (c *check) order() {
 func repeats(op *record.Op) bool { return op.Again || op.Duplicate }
 
 // sequential holds that what began after something else had ended is later in the log.
-func (c *check) sequential(ops []*record.Op) {
-	v := c.of(7)
+func (c *checking) sequential(ops []*record.Op) {
+	v := c.v
 	ended := slices.Clone(ops)
 	slices.SortStableFunc(ops, func(a, b *record.Op) int { return cmp.Compare(a.Start, b.Start) })
 	slices.SortStableFunc(ended, func(a, b *record.Op) int { return cmp.Compare(a.End, b.End) })
@@ -71,7 +80,7 @@ func (c *check) sequential(ops []*record.Op) {
 		}
 		v.Cases++
 		if op.Seq <= last.Seq {
-			v.Break(verdict.Violation{Rule: ruleOwnOrder, Who: op.Who, What: fmt.Sprintf("%q began after %q was answered", op.Body, last.Body), Seqs: []int64{last.Seq, op.Seq}, History: verdict.Lines(last, op)})
+			v.Break(verdict.Violation{Rule: ruleOwn, Who: op.Who, What: fmt.Sprintf("%q began after %q was answered", op.Body, last.Body), Seqs: []int64{last.Seq, op.Seq}, History: verdict.Lines(last, op)})
 		}
 	}
 }
@@ -81,7 +90,7 @@ func (c *check) sequential(ops []*record.Op) {
 // measured sends also wait for room in a client, in any order: there the rule does not apply.
 const leastSlack = 250 * time.Millisecond
 
-func (c *check) slack() time.Duration {
+func (c *checking) slack() time.Duration {
 	late := 0.0
 	for _, s := range c.r.Samples {
 		if s.Name == record.Lateness {
@@ -92,8 +101,8 @@ func (c *check) slack() time.Duration {
 }
 
 // issued holds that sends which waited together on one conn are in the log in the order in which they were issued.
-func (c *check) issued(ops []*record.Op, slack time.Duration) {
-	v := c.of(7)
+func (c *checking) issued(ops []*record.Op, slack time.Duration) {
+	v := c.v
 	slices.SortStableFunc(ops, func(a, b *record.Op) int { return cmp.Compare(a.Start, b.Start) })
 	var last *record.Op
 	next := 0
@@ -108,14 +117,14 @@ func (c *check) issued(ops []*record.Op, slack time.Duration) {
 		}
 		v.Cases++
 		if op.Seq <= last.Seq {
-			v.Break(verdict.Violation{Rule: ruleOwnOrder, Who: op.Conn, What: fmt.Sprintf("%q was issued after %q", op.Body, last.Body), Seqs: []int64{last.Seq, op.Seq}, History: verdict.Lines(last, op)})
+			v.Break(verdict.Violation{Rule: ruleOwn, Who: op.Conn, What: fmt.Sprintf("%q was issued after %q", op.Body, last.Body), Seqs: []int64{last.Seq, op.Seq}, History: verdict.Lines(last, op)})
 		}
 	}
 }
 
 // replies holds that a reply comes after its root.
-func (c *check) replies() {
-	v := c.of(7)
+func (c *checking) replies() {
+	v := c.v
 	for _, space := range c.l.Spaces() {
 		for _, seq := range c.l.Messages(space) {
 			m, _ := c.l.Message(space, seq)
@@ -127,17 +136,5 @@ func (c *check) replies() {
 				v.Break(verdict.Violation{Rule: ruleReply, Who: m.Sender, What: fmt.Sprintf("%q replies to %d", m.Body, m.Thread), Seqs: []int64{m.Thread, seq}, History: verdict.Lines(root, m.Event)})
 			}
 		}
-	}
-}
-
-// reply notes what replies to what on a conn. A root that is told for the first time after its reply came too late.
-func (w *socket) reply(t *record.Told) {
-	first := !w.told[t.Seq]
-	w.told[t.Seq] = true
-	if reply := w.replies[t.Seq]; first && reply != nil {
-		w.c.broken(7, w.violation(ruleRootTold, "", []int64{t.Seq, reply.Seq}, reply, t))
-	}
-	if t.T == record.Posted && t.Thread != 0 && w.replies[t.Thread] == nil {
-		w.replies[t.Thread] = t
 	}
 }
