@@ -206,9 +206,11 @@ func (w *socket) passed(e record.Event, t *record.Told) {
 		return // its text was taken out of the log, perhaps before this socket came to it
 	}
 	what := fmt.Sprintf("%s of %s before %d", e.Kind, e.Sender, t.Seq)
-	if hole := w.violation(ruleHole, what, []int64{e.Seq, t.Seq}, w.last, e, t); !w.late.Add(t.Time, hole) {
-		w.c.broken(5, hole)
+	hole := w.violation(ruleHole, what, []int64{e.Seq, t.Seq}, w.last, e, t)
+	if w.late.Add(t.Time, hole) {
+		return
 	}
+	w.c.broken(5, hole)
 	if w.resumed != nil {
 		w.c.broken(11, w.violation(ruleMissing, what, []int64{e.Seq, t.Seq}, w.resumed, e, t))
 	}
