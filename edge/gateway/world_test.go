@@ -61,7 +61,7 @@ func (l narrowListener) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return c, c.(*net.TCPConn).SetWriteBuffer(32<<10)
+	return c, c.(*net.TCPConn).SetWriteBuffer(32 << 10)
 }
 
 // world is a gateway that runs, with everything behind it.

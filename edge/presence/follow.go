@@ -13,11 +13,17 @@ import (
 // answerBatch is how many users one answer to a question holds: some tens of kilobytes.
 const answerBatch = 50
 
+// answersTake is how long after a question answers to it may still come.
+const answersTake = 30 * time.Second
+
 // following is the workspaces whose ephemeral messages come here. It belongs to one goroutine.
 type following struct {
 	service *Service
-	stops   map[chat.WorkspaceID][]func() error
+	stops   map[chat.WorkspaceID]*ends
 }
+
+// ends end what was begun for a workspace; nil: it was not begun.
+type ends struct{ following, question func() error }
 
 // change follows and leaves workspaces. What it returns puts those back that failed.
 func (f *following) change(wanted map[chat.WorkspaceID]bool) []func() {
@@ -40,41 +46,99 @@ func (f *following) change(wanted map[chat.WorkspaceID]bool) []func() {
 	return failed
 }
 
-// start follows a workspace, and then asks who is online in other regions: in this order nothing falls between.
+// start follows a workspace, and then asks who is online in other regions: in this order nothing falls between. One that is followed
+// already stays so, and is only asked about again: what came while nobody followed would be lost.
 func (f *following) start(ws chat.WorkspaceID) error {
-	f.stop(ws)
-	s := f.service
-	stop, err := s.cfg.Carrier.FollowWorkspace(ws, func(m eph.Message) { s.hear(ws, m) })
+	s, of := f.service, f.stops[ws]
+	if of == nil {
+		stop, err := s.cfg.Carrier.FollowWorkspace(ws, func(m eph.Message) { s.hear(ws, m) })
+		if err != nil {
+			return err
+		}
+		of = &ends{following: stop}
+		f.stops[ws] = of
+	}
+	s.missed(ws) // sessions were there before the subscription, or before the link that brings it
+	subject, err := streams.EphAskSubject(ws, s.self.Region)
 	if err != nil {
 		return err
 	}
-	f.stops[ws] = append(f.stops[ws], stop)
-	s.missed(ws) // sessions were there before the subscription
-	question, err := streams.EphAskSubject(ws, s.self.Region)
-	if err != nil {
-		return err
-	}
-	stop, err = s.cfg.Carrier.Ask(question, func(m eph.Message) { s.answered(ws, m) })
-	if err != nil {
-		return err
-	}
-	f.stops[ws] = append(f.stops[ws], stop)
-	return nil
+	f.end(of.question)
+	s.asks(ws)
+	of.question, err = s.cfg.Carrier.Ask(subject, func(m eph.Message) { s.answered(ws, m) })
+	return err
 }
 
 func (f *following) stop(ws chat.WorkspaceID) {
-	for _, stop := range f.stops[ws] {
-		if err := stop(); err != nil {
-			f.service.cfg.Log.Debug("unfollow a workspace", "err", err)
-		}
+	if of := f.stops[ws]; of != nil {
+		f.end(of.question)
+		f.end(of.following)
+		delete(f.stops, ws)
 	}
-	delete(f.stops, ws)
+	f.service.asksNoMore(ws)
+}
+
+func (f *following) end(stop func() error) {
+	if stop == nil {
+		return
+	}
+	if err := stop(); err != nil {
+		f.service.cfg.Log.Debug("unfollow a workspace", "err", err)
+	}
 }
 
 func (f *following) stopAll() {
 	for ws := range f.stops {
 		f.stop(ws)
 	}
+}
+
+// question is what became known of a workspace since it was asked about.
+type question struct {
+	until time.Time // answers come no later
+	gone  map[presenceOf]struct{}
+}
+
+// presenceOf is somebody at a gateway.
+type presenceOf struct {
+	user chat.UserID
+	at   Seat
+}
+
+// asks notes that a question goes out.
+func (s *Service) asks(ws chat.WorkspaceID) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.asked[ws] = &question{until: time.Now().Add(answersTake), gone: make(map[presenceOf]struct{})}
+}
+
+func (s *Service) asksNoMore(ws chat.WorkspaceID) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.asked, ws)
+}
+
+// outdated reports whether an answer was overtaken: since the question it was told that they have gone. Answers and what is told come by
+// different subscriptions, in any order. Under mu.
+func (s *Service) outdated(ws chat.WorkspaceID, of presenceOf, status chat.Status, answer bool, now time.Time) bool {
+	q := s.asked[ws]
+	if q == nil {
+		return false
+	}
+	if now.After(q.until) {
+		delete(s.asked, ws)
+		return false
+	}
+	_, gone := q.gone[of]
+	switch {
+	case answer:
+		return gone
+	case status == chat.StatusOffline:
+		q.gone[of] = struct{}{}
+	default:
+		delete(q.gone, of)
+	}
+	return false
 }
 
 // missed says that read marks of a workspace may not have come here.
@@ -128,19 +192,22 @@ func (s *Service) hear(ws chat.WorkspaceID, m eph.Message) {
 	default:
 		var t rpc.PresenceTold
 		if json.Unmarshal(m.Data, &t) == nil && t.UserID == about.UserID {
-			s.hearOther(ws, t)
+			s.hearOther(ws, t, false)
 		}
 	}
 }
 
-// hearOther takes what a gateway of another region says. Of those of this region the bucket tells.
-func (s *Service) hearOther(ws chat.WorkspaceID, t rpc.PresenceTold) {
+// hearOther takes what a gateway of another region says, by itself or as an answer. Of those of this region the bucket tells.
+func (s *Service) hearOther(ws chat.WorkspaceID, t rpc.PresenceTold, answer bool) {
 	if t.Region == s.self.Region || chat.CheckStatusText(t.State.Text) != nil || !chat.IsID(t.Region) || !chat.IsID(t.Gateway) || !chat.IsID(string(t.UserID)) {
 		return
 	}
 	seat := Seat{t.Region, t.Gateway}
 	s.do(func(now time.Time) Effects {
 		e := s.book.Speaks(seat, now)
+		if s.outdated(ws, presenceOf{t.UserID, seat}, t.State.Status, answer, now) {
+			return e
+		}
 		e.add(s.book.Hear(Person{ws, t.UserID}, seat, &t.State, now))
 		return e
 	})
@@ -172,6 +239,6 @@ func (s *Service) answered(ws chat.WorkspaceID, m eph.Message) {
 		return
 	}
 	for _, t := range all {
-		s.hearOther(ws, t)
+		s.hearOther(ws, t, true)
 	}
 }

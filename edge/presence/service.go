@@ -81,6 +81,7 @@ type Service struct {
 	dirty  map[Person]struct{}
 	follow map[chat.WorkspaceID]bool // true: to be followed; false: no longer
 	heard  map[Person]struct{}       // own users that the watch told since its start
+	asked  map[chat.WorkspaceID]*question
 }
 
 // New makes a Service. Give it its Deliverer before Run.
@@ -98,7 +99,7 @@ func New(cfg Config) *Service {
 	return &Service{
 		cfg: cfg, self: self, wake: make(chan struct{}, 1),
 		book:  NewBook(self, max(0, cfg.Grace), cfg.Lease),
-		dirty: make(map[Person]struct{}), follow: make(map[chat.WorkspaceID]bool),
+		dirty: make(map[Person]struct{}), follow: make(map[chat.WorkspaceID]bool), asked: make(map[chat.WorkspaceID]*question),
 	}
 }
 
@@ -201,7 +202,7 @@ func (s *Service) Run(ctx context.Context) error {
 	inside, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var work sync.WaitGroup
-	followed := &following{service: s, stops: make(map[chat.WorkspaceID][]func() error)}
+	followed := &following{service: s, stops: make(map[chat.WorkspaceID]*ends)}
 	work.Go(func() { s.watch(inside) })
 	work.Go(func() { s.keepLease(inside) })
 	work.Go(func() { s.write(inside, followed) })
