@@ -120,8 +120,8 @@ func (s *Service) asksNoMore(ws chat.WorkspaceID) {
 
 // outdated reports whether an answer was overtaken: since the question it was told that they have gone. Answers and what is told come by
 // different subscriptions, in any order. Under mu.
-func (s *Service) outdated(ws chat.WorkspaceID, of presenceOf, status chat.Status, answer bool, now time.Time) bool {
-	q := s.asked[ws]
+func (s *Service) outdated(ws chat.WorkspaceID, t rpc.PresenceTold, answer bool, now time.Time) bool {
+	q, of := s.asked[ws], presenceOf{t.UserID, Seat{t.Region, t.Gateway}}
 	if q == nil {
 		return false
 	}
@@ -133,7 +133,7 @@ func (s *Service) outdated(ws chat.WorkspaceID, of presenceOf, status chat.Statu
 	switch {
 	case answer:
 		return gone
-	case status == chat.StatusOffline:
+	case t.State.Status == chat.StatusOffline:
 		q.gone[of] = struct{}{}
 	default:
 		delete(q.gone, of)
@@ -205,7 +205,7 @@ func (s *Service) hearOther(ws chat.WorkspaceID, t rpc.PresenceTold, answer bool
 	seat := Seat{t.Region, t.Gateway}
 	s.do(func(now time.Time) Effects {
 		e := s.book.Speaks(seat, now)
-		if s.outdated(ws, presenceOf{t.UserID, seat}, t.State.Status, answer, now) {
+		if s.outdated(ws, t, answer, now) {
 			return e
 		}
 		e.add(s.book.Hear(Person{ws, t.UserID}, seat, &t.State, now))

@@ -74,9 +74,7 @@ func (c *check) sockets() {
 		w.overdue(math.MaxInt64)
 	}
 	c.note(5, "conns: %d", len(order))
-	if n := c.resyncs(); n != "" {
-		c.note(11, "told to resync: %s", n)
-	}
+	c.note(11, "told to resync: %s", c.resyncs())
 }
 
 // resyncs says how often sockets were told to resync, by the reason.
