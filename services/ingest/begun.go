@@ -19,7 +19,8 @@ type incarnation struct {
 // begins remembers when logs began that are not the first of their workspaces: such a log knows no Msg-Id of what was stored in
 // the one before it, however young that is. Of a first log nobody is asked.
 type begins struct {
-	logs Publisher // immutable
+	logs   Publisher     // immutable, as budget
+	budget time.Duration // of a question
 
 	mu sync.Mutex
 	at map[incarnation]time.Time // guarded by mu; one of each shard, and one more for each time that it began anew
@@ -46,6 +47,8 @@ func (b *begins) of(ctx context.Context, i incarnation) (time.Time, error) {
 	if known {
 		return began, nil
 	}
+	ctx, cancel := context.WithTimeout(ctx, b.budget)
+	defer cancel()
 	began, err := b.logs.Begun(ctx, i.shard) // several may ask at once, and are told the same
 	if err != nil {
 		return time.Time{}, err

@@ -103,7 +103,7 @@ func New(cfg Config) *Ingest {
 		window: cfg.Window, budget: cfg.Budget, logger: cfg.Logger,
 		tails:     newTails(cfg.Log, cfg.Window),
 		originals: newOriginals(maxOriginals),
-		begins:    &begins{logs: cfg.Publisher, at: map[incarnation]time.Time{}},
+		begins:    &begins{logs: cfg.Publisher, budget: cfg.Budget, at: map[incarnation]time.Time{}},
 	}
 }
 
@@ -188,7 +188,7 @@ func (g *Ingest) post(ctx context.Context, c *event.Change, payload []byte) (eve
 	if err != nil {
 		return event.Receipt{}, because(err)
 	}
-	if mayBeOld(c.ClientMsgID, c.Retry, time.Now(), g.window) || g.mayPrecede(ctx, c) {
+	if mayBeOld(c.ClientMsgID, c.Retry, time.Now(), g.window) || g.begins.mayPrecede(ctx, c, g.window) {
 		if r, found, err := g.sentBefore(ctx, c, msgID); err != nil || found {
 			return r, err
 		}
@@ -206,13 +206,6 @@ func (g *Ingest) post(ctx context.Context, c *event.Change, payload []byte) (eve
 		return g.repeated(ctx, c, ack.Seq)
 	}
 	return g.receipt(ctx, c, ack.Seq)
-}
-
-// mayPrecede asks begins, within the budget of a question.
-func (g *Ingest) mayPrecede(ctx context.Context, c *event.Change) bool {
-	ctx, cancel := context.WithTimeout(ctx, g.budget)
-	defer cancel()
-	return g.begins.mayPrecede(ctx, c, g.window)
 }
 
 func (g *Ingest) publish(ctx context.Context, c *event.Change, msgID string, payload []byte) (bus.Ack, error) {

@@ -142,7 +142,7 @@ var messages = []Plant{
 		Edits: []Edit{
 			{
 				File: "services/ingest/ingest.go",
-				Old: `	if mayBeOld(c.ClientMsgID, c.Retry, time.Now(), g.window) || g.mayPrecede(ctx, c) {
+				Old: `	if mayBeOld(c.ClientMsgID, c.Retry, time.Now(), g.window) || g.begins.mayPrecede(ctx, c, g.window) {
 		if r, found, err := g.sentBefore(ctx, c, msgID); err != nil || found {
 			return r, err
 		}
