@@ -2,7 +2,6 @@ package site
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -239,15 +238,9 @@ func targetOf(n *engines.Node) string { return strings.ReplaceAll(n.Name, " ", "
 func (s *Site) engineBack(n *engines.Node) step {
 	return func(ctx context.Context) error {
 		n.Continue()
-		for { // what a killed PostgreSQL leaves in shared memory goes a moment after it
-			err := n.Start(ctx)
-			if err == nil {
-				break
-			}
-			if ctx.Err() != nil {
-				return errors.Join(context.Cause(ctx), err)
-			}
-			wait(ctx, levelEvery)
+		// what a killed PostgreSQL leaves in shared memory goes a moment after it
+		if err := lever.Again(ctx, func() error { return n.Start(ctx) }); err != nil {
+			return err
 		}
 		return s.readyOf(ctx, s.services()...)
 	}

@@ -8,7 +8,6 @@ package logs
 import (
 	"context"
 	"errors"
-	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -36,7 +35,7 @@ func (c Config) eachLog(ctx context.Context, do func(jetstream.JetStream, *jetst
 	return c.InHub(func(js jetstream.JetStream) error {
 		var errs []error
 		for _, name := range streams.ChatStreams() {
-			errs = append(errs, again(ctx, func() error {
+			errs = append(errs, lever.Again(ctx, func() error {
 				stream, err := js.Stream(ctx, name)
 				if err != nil {
 					return err
@@ -46,24 +45,4 @@ func (c Config) eachLog(ctx context.Context, do func(jetstream.JetStream, *jetst
 		}
 		return errors.Join(errs...)
 	})
-}
-
-// againEvery is between two tries of something that a hub without a leader refuses.
-const againEvery = 500 * time.Millisecond
-
-// again tries until it is done, or ctx ends.
-func again(ctx context.Context, try func() error) error {
-	for {
-		err := try()
-		if err == nil {
-			return nil
-		}
-		timer := time.NewTimer(againEvery)
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			timer.Stop()
-			return errors.Join(err, context.Cause(ctx))
-		}
-	}
 }

@@ -64,11 +64,11 @@ const pauseAtMost = time.Hour
 
 func (u *unheard) begin(ctx context.Context) error {
 	err := u.InHub(func(js jetstream.JetStream) error {
-		if err := again(ctx, func() error { return u.deafen(ctx, js) }); err != nil {
+		if err := lever.Again(ctx, func() error { return u.deafen(ctx, js) }); err != nil {
 			return err
 		}
 		u.paused = true
-		return again(ctx, func() error {
+		return lever.Again(ctx, func() error {
 			_, err := js.PauseConsumer(ctx, streams.StreamAdvisories, streams.ConsumerDeadletter, time.Now().Add(pauseAtMost))
 			return err
 		})
@@ -76,7 +76,7 @@ func (u *unheard) begin(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return again(ctx, func() error { return u.poison(ctx) })
+	return lever.Again(ctx, func() error { return u.poison(ctx) })
 }
 
 // deafen takes the server's advisories from the subjects of ADVISORIES.
@@ -100,13 +100,13 @@ func (u *unheard) end(ctx context.Context) error {
 	return u.InHub(func(js jetstream.JetStream) error {
 		var errs []error
 		if u.paused {
-			errs = append(errs, again(ctx, func() error { return u.forget(ctx, js) }), again(ctx, func() error {
+			errs = append(errs, lever.Again(ctx, func() error { return u.forget(ctx, js) }), lever.Again(ctx, func() error {
 				_, err := js.ResumeConsumer(ctx, streams.StreamAdvisories, streams.ConsumerDeadletter)
 				return err
 			}))
 		}
 		if u.subjects != nil {
-			errs = append(errs, again(ctx, func() error { return u.listen(ctx, js) }))
+			errs = append(errs, lever.Again(ctx, func() error { return u.listen(ctx, js) }))
 		}
 		err := errors.Join(errs...)
 		if err == nil {

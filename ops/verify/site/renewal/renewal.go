@@ -24,15 +24,15 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/canopychat/canopy/ops/verify/audit/copies"
+	"github.com/canopychat/canopy/ops/verify/lever"
 	"github.com/canopychat/canopy/ops/verify/record"
 	"github.com/canopychat/canopy/streams"
 )
 
 const (
-	every   = 500 * time.Millisecond // between two looks, or two tries
-	lookFor = 10 * time.Second       // at what is left to do; while there is no leader nobody answers
-	readFor = time.Minute            // until a server's copy has as much as the leader's
-	calm    = 2                      // looks in a row that must find nothing to do: what was given up is reported a moment later
+	lookFor = 10 * time.Second // at what is left to do; while there is no leader nobody answers
+	readFor = time.Minute      // until a server's copy has as much as the leader's
+	calm    = 2                // looks in a row that must find nothing to do: what was given up is reported a moment later
 )
 
 // Process is one of the deployment.
@@ -142,7 +142,7 @@ type doing []string
 func (r *Renewal) idle(ctx context.Context, who doing) error {
 	return r.c.InHub(func(js jetstream.JetStream) error {
 		found := 0
-		return again(ctx, func() error {
+		return lever.Again(ctx, func() error {
 			looking, cancel := context.WithTimeout(ctx, lookFor)
 			defer cancel()
 			if err := who.left(looking, js); err != nil {
@@ -220,7 +220,7 @@ func (r *Renewal) look(ctx context.Context, js jetstream.JetStream) (held []reco
 // lose takes the streams of all logs away.
 func lose(ctx context.Context, js jetstream.JetStream) error {
 	for _, name := range streams.ChatStreams() {
-		err := again(ctx, func() error {
+		err := lever.Again(ctx, func() error {
 			if err := js.DeleteStream(ctx, name); !errors.Is(err, jetstream.ErrStreamNotFound) {
 				return err
 			}
@@ -236,7 +236,7 @@ func lose(ctx context.Context, js jetstream.JetStream) error {
 // anew has the logs begin anew. The command refuses while the hub believes that somebody lives who has just ended.
 func (r *Renewal) anew(ctx context.Context) error {
 	said := false
-	return again(ctx, func() error {
+	return lever.Again(ctx, func() error {
 		err := r.renew(ctx)
 		if err != nil && !said {
 			r.c.Say("it is tried again: %v", err)
@@ -254,21 +254,4 @@ func (r *Renewal) renew(ctx context.Context) error {
 	}
 	r.c.Say("the logs begin anew: %s", bytes.TrimSpace(out))
 	return nil
-}
-
-// again tries until it is done, or ctx ends: the error is that of the last try.
-func again(ctx context.Context, try func() error) error {
-	for {
-		err := try()
-		if err == nil {
-			return nil
-		}
-		timer := time.NewTimer(every)
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			timer.Stop()
-			return errors.Join(err, context.Cause(ctx))
-		}
-	}
 }
