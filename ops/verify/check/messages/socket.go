@@ -74,7 +74,7 @@ func (c *check) sockets() {
 		w.overdue(math.MaxInt64)
 	}
 	c.note(5, "conns: %d", len(order))
-	c.note(11, "told to resync: %s", c.resyncs())
+	c.note(11, "told to resync: %s", cmp.Or(c.resyncs(), "never"))
 }
 
 // resyncs says how often sockets were told to resync, by the reason.
@@ -85,7 +85,7 @@ func (c *check) resyncs() string {
 			times[t.Code]++
 		}
 	}
-	return strings.Trim(fmt.Sprint(times), "map[]") // fmt sorts them
+	return strings.TrimSuffix(strings.TrimPrefix(fmt.Sprint(times), "map["), "]") // fmt sorts them
 }
 
 func (w *socket) take(t *record.Told) {
