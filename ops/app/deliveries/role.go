@@ -14,11 +14,13 @@ import (
 	"github.com/canopychat/canopy/services/persist"
 	"github.com/canopychat/canopy/streams"
 	"github.com/canopychat/canopy/streams/bus"
+	"github.com/canopychat/canopy/streams/later"
 )
 
 // Role is the parts of the role deliver.
 type Role struct {
 	shared *Shared
+	clock  *later.Clock
 	router *deliver.Router
 	worker *deliver.Worker
 	dead   *deadletter.Service
@@ -34,16 +36,16 @@ type Part struct {
 // NewRole makes the parts of the role. It starts nothing.
 func NewRole(s *Shared) *Role {
 	c := s.cfg
-	r := &Role{shared: s, jobs: deliver.NewWorkerSource(c.Conn, s.ready)}
+	r := &Role{shared: s, jobs: deliver.NewWorkerSource(c.Conn, s.ready), clock: later.NewClock(c.Conn, streams.StreamDelivery, c.Settings.Clock.Now)}
 	r.router = deliver.NewRouter(deliver.RouterConfig{
 		Source: s.routed, Recipients: c.Directory, Wishes: c.Directory, Threads: c.Messages, Cursors: c.Messages, States: c.Messages, Jobs: s.later,
-		Grace: c.Settings.Deliver.Grace, Now: c.Settings.Clock.Now, Logger: c.Logger.With("component", "router"),
+		Grace: c.Settings.Deliver.Grace, Now: r.clock.Now, Logger: c.Logger.With("component", "router"),
 	})
 	r.worker = deliver.NewWorker(deliver.WorkerConfig{
 		Source: r.jobs, Cursors: c.Messages, States: c.Messages, Messages: c.Messages, Members: c.Directory, Preferences: c.Directory, Names: c.Directory,
 		Targets: s.Targets, Jobs: s.later, Skipped: target.Skipped,
 		Policy: due.Policy{Attempts: c.Settings.Deliver.Attempts, FirstRetry: c.Settings.Deliver.FirstRetry, MaxRetry: c.Settings.Deliver.MaxRetry, MaxAge: c.Settings.Deliver.MaxAge},
-		Now:    c.Settings.Clock.Now, Logger: c.Logger.With("component", "worker"),
+		Now:    r.clock.Now, Logger: c.Logger.With("component", "worker"),
 	})
 	// Nobody runs this persister: it knows how an event comes into the store, for events that one of those who run gave up.
 	stored := persist.New(persist.Config{Store: c.Messages, Shown: c.Messages, Source: persist.NewConsumers(c.Conn, nil), Log: bus.NewLog(c.Conn), Logger: c.Logger.With("component", "redrive")})
@@ -63,10 +65,22 @@ func NewRole(s *Shared) *Role {
 // Parts are those to run, in the order of starting.
 func (r *Role) Parts() []Part {
 	return []Part{
-		{"dead letters", r.dead.Run}, {"router", r.router.Run}, {"deliveries", r.worker.Run}, {"schedule", r.shared.Schedule.Run},
+		{"hub's clock", r.clock.Run}, {"dead letters", r.dead.Run}, {"schedule", r.shared.Schedule.Run},
+		{"router", r.byTheHub(r.router.Run)}, {"deliveries", r.byTheHub(r.worker.Run)},
 		{"forgetting", func(ctx context.Context) error {
 			return forgetting(ctx, r.shared.cfg.Messages, r.shared.cfg.Logger.With("component", "forgetting"))
 		}},
+	}
+}
+
+// byTheHub has a part begin when the hub has told the time: what is decided about a message follows from when the hub stored it, and from when the hub
+// will give it out again.
+func (r *Role) byTheHub(run func(context.Context) error) func(context.Context) error {
+	return func(ctx context.Context) error {
+		if r.clock.Known(ctx) != nil {
+			return nil // ctx ended, which is no error of a part
+		}
+		return run(ctx)
 	}
 }
 
