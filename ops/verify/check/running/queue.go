@@ -1,30 +1,42 @@
 package running
 
 import (
+	"math"
 	"strings"
 	"time"
 
+	"github.com/canopychat/canopy/ops/verify/check/grace"
 	"github.com/canopychat/canopy/ops/verify/record"
 )
 
-// queues is what holds up or ends what is sent over a conn, for reasons of its own people.
+// queues is what holds up or ends what is sent over a conn, for reasons of its own people, or of faults that are over.
 type queues struct {
 	again map[string][]span        // sends that were sent again, by conn
 	ended map[string]time.Duration // when a conn was closed by who had it, or signed out
+	away  map[string][]span        // from a loss that was not wanted until the conn is open again; after many losses a client waits for long
 }
 
 type span struct{ from, to time.Duration }
 
 func (c *runner) queues() queues {
-	q := queues{map[string][]span{}, map[string]time.Duration{}}
+	q := queues{map[string][]span{}, map[string]time.Duration{}, map[string][]span{}}
 	for i := range c.r.Ops {
 		if op := &c.r.Ops[i]; op.F == record.Send && op.Again && op.Conn != "" {
 			q.again[op.Conn] = append(q.again[op.Conn], span{op.Start, op.End})
 		}
 	}
 	for i := range c.r.Told {
-		if t := &c.r.Told[i]; t.T == record.Offline && byItself(t.Code) {
+		switch t := &c.r.Told[i]; {
+		case t.T == record.Offline && byItself(t.Code):
 			q.ended[t.Conn] = t.Time
+		case t.T == record.Offline:
+			if away := q.away[t.Conn]; len(away) == 0 || away[len(away)-1].to < t.Time {
+				q.away[t.Conn] = append(away, span{t.Time, math.MaxInt64})
+			}
+		case t.T == record.Hello:
+			if away := q.away[t.Conn]; len(away) > 0 {
+				away[len(away)-1].to = min(away[len(away)-1].to, t.Time)
+			}
 		}
 	}
 	return q
@@ -52,4 +64,14 @@ const endedWithin = time.Second
 func (q queues) closed(op *record.Op) bool {
 	at, ended := q.ended[op.Conn]
 	return ended && op.Outcome == record.Unknown && at <= op.End && at+endedWithin >= op.Start
+}
+
+// lost reports whether the conn was away while an op was on, since it was lost under a fault.
+func (q queues) lost(op *record.Op, faults *grace.Grace) bool {
+	for _, s := range q.away[op.Conn] {
+		if s.from <= op.End && s.to >= op.Start && faults.Touched(s.from, s.from) {
+			return true
+		}
+	}
+	return false
 }

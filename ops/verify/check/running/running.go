@@ -120,7 +120,8 @@ func aside(tier string) bool {
 }
 
 // without is 19: connecting and sending go on as before with history, search, S3 or Cassandra down. A send that is sent again is answered
-// by the store (DESIGN 2), so it does not count, nor does what waits behind it on the same socket: that is the client's order.
+// by the store (DESIGN 2), so it does not count, nor does what waits behind it on the same socket: that is the client's order. Nor does what waits for a socket that
+// another fault took, and that its client has not opened again.
 func (c *runner) without() verdict.Verdict {
 	v := verdict.Verdict{Invariant: 19, Title: "sending needs no store", CaseNoun: "sends and connects while a store was broken"}
 	others := grace.Of(&record.Record{Faults: slices.DeleteFunc(slices.Clone(c.r.Faults), func(f record.Fault) bool { return aside(f.Tier) })})
@@ -146,7 +147,7 @@ func (c *runner) without() verdict.Verdict {
 			}
 			continue
 		}
-		if queued.behind(op) {
+		if queued.behind(op) || queued.lost(op, others) {
 			continue
 		}
 		v.Cases++

@@ -189,6 +189,15 @@ func TestABrokenPromiseIsFound(t *testing.T) {
 		{19, "send goes on", func(r *record.Record) {
 			one(r, record.Send, broken, func(op *record.Op) { op.Outcome, op.Code = record.Refused, "unauthenticated" })
 		}},
+		{19, "send goes on", func(r *record.Record) { // the store's fault took the socket
+			one(r, record.Send, broken+time.Second, func(op *record.Op) { op.Conn, op.Outcome, op.Code = sample.Ann, record.Unknown, "the conn has ended" })
+			r.Told = append(r.Told, record.Told{Conn: sample.Ann, Who: "ann", Time: broken, T: record.Offline, Code: "reset"})
+		}},
+		{19, "send goes on", func(r *record.Record) { // the socket is open again
+			one(r, record.Send, broken+time.Second, func(op *record.Op) { op.Conn, op.Outcome, op.Code = sample.Ann, record.Unknown, "the conn has ended" })
+			lostBefore(r)
+			r.Told = append(r.Told, record.Told{Conn: sample.Ann, Who: "ann", Time: broken, T: record.Hello})
+		}},
 		{19, "send keeps its latency", func(r *record.Record) {
 			each(r, record.Send, broken, func(op *record.Op) { op.End = op.Start + time.Second })
 		}},
@@ -264,6 +273,12 @@ func TestABrokenPromiseIsFound(t *testing.T) {
 }
 
 // What is allowed is no violation.
+// lostBefore has ann's socket reset by a fault that is over when the store breaks.
+func lostBefore(r *record.Record) {
+	r.Faults = append(r.Faults, record.Fault{Name: "reset", Tier: "client-gateway", Begin: broken - 9*time.Second, End: broken - 8*time.Second})
+	r.Told = append(r.Told, record.Told{Conn: sample.Ann, Who: "ann", Time: broken - 8*time.Second, T: record.Offline, Code: "reset"})
+}
+
 func TestWhatIsAllowedHolds(t *testing.T) {
 	for name, c := range map[string]struct {
 		n     int
@@ -278,6 +293,10 @@ func TestWhatIsAllowedHolds(t *testing.T) {
 		"a hub that is down beside the store": {19, func(r *record.Record) {
 			one(r, record.Send, broken, func(op *record.Op) { op.Outcome, op.Code = record.Refused, "unavailable" })
 			r.Faults = append(r.Faults, record.Fault{Tier: "hub", Begin: broken, End: broken + time.Second})
+		}},
+		"a socket that its client has not opened again": {19, func(r *record.Record) {
+			one(r, record.Send, broken+time.Second, func(op *record.Op) { op.Conn, op.Outcome, op.Code = sample.Ann, record.Unknown, "the conn has ended" })
+			lostBefore(r)
 		}},
 		"a process that was restarted": {20, func(r *record.Record) {
 			s := sampleOf(r, record.Goroutines, "quiet")
