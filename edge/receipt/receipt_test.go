@@ -123,7 +123,11 @@ func TestAnEndIsSavedSoonAndOnce(t *testing.T) {
 		ended := time.Now()
 		time.Sleep(receipt.DefaultEvery / 3)
 		synctest.Wait()
-		if asked := s.questions(); !slices.Equal(asked, []int{100}) || !s.last[device(1)].Equal(ended) {
+		asked, told := s.questions(), 0
+		for _, n := range asked { // more than one: some had ended while others were asked about
+			told += n
+		}
+		if told != 100 || len(asked) > 10 || !s.last[device(1)].Equal(ended) {
 			t.Errorf("%v asked; the device was there at %v, and not %v", asked, s.last[device(1)], ended)
 		}
 	})

@@ -87,13 +87,12 @@ func checkResends(t *testing.T, who *user, all map[string]sent) {
 	defer s.cut()
 	for name, m := range all {
 		for _, retry := range []bool{false, true} {
-			s.send(m.frame(map[string]any{"retry": retry}))
-			ack := s.want("message.ack")
+			ack := s.acked(m.frame(map[string]any{"retry": retry}))
 			if ack.Seq != m.first.Seq || !ack.Duplicate || ack.TS != m.first.TS || ack.ClientMsgID != m.id {
 				t.Errorf("%s: first %+v, again over the socket: %s", name, m.first, ack.raw)
 			}
 		}
-		again := who.store(http.StatusOK, "POST", "/channels/"+m.channel+"/messages", m.restBody(nil))
+		again := who.posted(http.StatusOK, m.channel, m.restBody(nil))
 		if again.Seq != m.first.Seq || !again.Duplicate || again.TS != m.first.TS {
 			t.Errorf("%s: first %+v, again over REST: %+v", name, m.first, again)
 		}

@@ -144,6 +144,24 @@ func (s *socket) want(types ...string) frame {
 	}
 }
 
+// acked sends a frame, and answers its message.ack. While what it needs does not answer it does what a client does: it sends it again.
+func (s *socket) acked(f map[string]any) frame {
+	s.t.Helper()
+	for end := time.Now().Add(patience); ; time.Sleep(100 * time.Millisecond) {
+		s.send(f)
+		a := s.next()
+		for a.Type != "message.ack" && a.Type != "error" {
+			a = s.next()
+		}
+		if a.Type == "message.ack" {
+			return a
+		}
+		if a.Code != "unavailable" || time.Now().After(end) {
+			s.t.Fatalf("%v is answered by %s", f, a.raw)
+		}
+	}
+}
+
 // codeOf is the close code in what ended a socket.
 func (s *socket) codeOf(err error) int {
 	s.t.Helper()

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"slices"
 	"testing"
+	"time"
 )
 
 // user is somebody who is signed in.
@@ -161,6 +162,22 @@ func (u *user) store(status int, method, path string, body any) reply {
 	var r reply
 	u.must(status, method, path, body, &r)
 	return r
+}
+
+// posted sends a message over REST, and again while what that needs does not answer.
+func (u *user) posted(status int, channel string, fields map[string]any) reply {
+	u.d.t.Helper()
+	for end := time.Now().Add(patience); ; time.Sleep(100 * time.Millisecond) {
+		got, text := u.call("POST", "/channels/"+channel+"/messages", fields)
+		if got == http.StatusServiceUnavailable && time.Now().Before(end) {
+			continue
+		}
+		var r reply
+		if err := json.Unmarshal(text, &r); err != nil || got != status {
+			u.d.t.Fatalf("%d, want %d: %v in %s", got, status, err, text)
+		}
+		return r
+	}
 }
 
 // post sends a message over REST.

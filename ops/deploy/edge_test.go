@@ -194,16 +194,24 @@ func testSend(t *testing.T, here, there *bus.Conn) {
 		return nil
 	})
 	log := bus.NewLog(here)
-	if e, err := log.Get(timeout(t), place.Shard, first.Seq); err != nil || e.Place != place {
-		t.Errorf("read again: %+v, %v", e, err)
-	}
+	eventually(t, "it is read again", func() error { // any replica answers, and may be a moment behind
+		e, err := log.Get(timeout(t), place.Shard, first.Seq)
+		if err == nil && e.Place != place {
+			err = fmt.Errorf("it is in %+v", e.Place)
+		}
+		return err
+	})
 	filter, err := streams.ChatWorkspaceFilter(place.Shard, place.WorkspaceID)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if head, err := log.Head(timeout(t), place.Shard, filter); err != nil || head < first.Seq {
-		t.Errorf("head %d, %v", head, err)
-	}
+	eventually(t, "it is the head", func() error {
+		head, err := log.Head(timeout(t), place.Shard, filter)
+		if err == nil && head < first.Seq {
+			err = fmt.Errorf("that is %d", head)
+		}
+		return err
+	})
 	subject, err := streams.ChatSubject(place.Shard, place.WorkspaceID, place.ChannelID)
 	if err != nil {
 		t.Fatal(err)
