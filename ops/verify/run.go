@@ -16,6 +16,7 @@ import (
 
 	"github.com/canopychat/canopy/ops/config"
 	"github.com/canopychat/canopy/ops/verify/audit"
+	"github.com/canopychat/canopy/ops/verify/check/running"
 	"github.com/canopychat/canopy/ops/verify/lever"
 	"github.com/canopychat/canopy/ops/verify/nemesis"
 	"github.com/canopychat/canopy/ops/verify/plants"
@@ -156,6 +157,7 @@ func (r *run) prepare(ctx context.Context) error {
 	cast(spaces)
 	began := record.Run{
 		Seed: r.Seed, Version: r.Version, Site: r.site.Name, Plant: r.Plant, Began: time.Now().UTC(), Duration: r.Duration, Workspaces: spaces,
+		Beyond: r.beyond(),
 	}
 	r.rec.Add(record.Line{Run: &began})
 	var gateways []string
@@ -171,7 +173,7 @@ func (r *run) prepare(ctx context.Context) error {
 	}
 	c := audit.Config{
 		Rec: r.rec, Run: began, Hub: r.hub, Cassandra: r.site.CassandraHosts, Keyspace: r.site.Keyspace, Readers: readers(spaces, passwords),
-		Ready: r.site.Ready, Lost: r.site.Lost, Say: r.Say,
+		Ready: r.site.Ready, Lost: r.site.Lost, JobsWait: !r.Local, Say: r.Say,
 	}
 	if r.Plant != "" {
 		c.Patience = plantPatience
@@ -220,6 +222,14 @@ func (r *run) levers() []lever.Lever {
 	return slices.DeleteFunc(r.site.Levers(), func(l lever.Lever) bool {
 		return len(r.Only) > 0 && !slices.Contains(r.Only, l.Tier) && !slices.Contains(r.Only, l.Tier+"/"+l.Fault)
 	})
+}
+
+// beyond are the promises that nothing in the run can break: that about stores, where none may be touched.
+func (r *run) beyond() map[int]string {
+	if !r.Calm && slices.ContainsFunc(r.levers(), func(l lever.Lever) bool { return running.Aside(l.Tier) }) {
+		return nil
+	}
+	return map[int]string{running.WithoutStores: "nothing here breaks a store; --local does"}
 }
 
 // knows says which of the ways to break, as they were asked for, are none here.

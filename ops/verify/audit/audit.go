@@ -45,6 +45,7 @@ type Config struct {
 
 	Lost     func() []record.Event       // what the streams held that were lost, as it is in the record; nil: none was
 	Ready    func(context.Context) error // waits until every process is ready; nil: not known
+	JobsWait bool                        // settings that are not ours say when a job of delivery is tried again, which may be in hours: it is not waited for
 	Patience time.Duration               // of each wait; 0: DefaultPatience
 	Every    time.Duration               // between two looks during the load; 0: DefaultEvery
 	Say      func(string)                // what is done, and what was left out, in one line each, by any goroutine; may be nil

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/canopychat/canopy/ops/verify/record"
 	"github.com/canopychat/canopy/schemas/chat"
@@ -18,6 +19,9 @@ const (
 	jobsAtOnce = 16  // messages whose jobs are followed during the load
 	jobsAtEnd  = 300 // messages whose jobs are looked at when all is quiet
 )
+
+// soonTried is how soon a job's next attempt may come so that it is waited for also where jobs may wait for long.
+const soonTried = 10 * time.Second
 
 // owed is a message that somebody may have to be woken for.
 type owed struct {
@@ -128,8 +132,9 @@ func (a *Audit) jobsOf(ctx context.Context, m owed) (jobs []record.Job, open str
 				continue
 			}
 			who := cmp.Or(r.Login, string(r.UserID))
-			jobs = append(jobs, record.Job{Space: m.space, Channel: m.channel, Message: m.seq, Who: who, State: string(r.Status), Reason: r.Reason})
-			if r.Status == chat.DeliveryPending {
+			waits := a.JobsWait && r.Status == chat.DeliveryPending && time.Until(r.Next) > soonTried
+			jobs = append(jobs, record.Job{Space: m.space, Channel: m.channel, Message: m.seq, Who: who, State: string(r.Status), Reason: r.Reason, Waits: waits})
+			if r.Status == chat.DeliveryPending && !waits {
 				open = fmt.Sprintf("it waits for %s, after %d attempts %s", who, r.Attempts, r.Error)
 			}
 		}

@@ -44,7 +44,10 @@ func All(r *record.Record) []verdict.Verdict {
 				v.Break(b)
 			}
 		}
-		if v.Cases == 0 {
+		if v.Cases > 0 {
+			continue
+		}
+		if v.Beyond = r.Run.Beyond[v.Invariant]; v.Beyond == "" {
 			v.Notes = join("nothing in the record could have broken it", v.Notes)
 		}
 	}

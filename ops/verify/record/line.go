@@ -25,6 +25,9 @@ type Run struct {
 	Began    time.Time     `json:"began"`
 	Duration time.Duration `json:"duration_ns"` // of the load, as it was asked for
 
+	// Beyond are the promises that nothing in this run could break, by what was asked of it, and why. Of others, those without a case were not checked.
+	Beyond map[int]string `json:"beyond,omitempty"`
+
 	Workspaces []Workspace `json:"workspaces"`
 }
 
@@ -275,7 +278,8 @@ type Job struct {
 	Who     string        `json:"who"`   // login of the recipient
 	State   string        `json:"state"` // pending, delivered, read, expired, dead
 	Reason  string        `json:"reason,omitempty"`
-	Last    bool          `json:"last,omitempty"` // seen when all was quiet
+	Waits   bool          `json:"waits,omitempty"` // pending, with an attempt to come, at a time that the deployment's settings give
+	Last    bool          `json:"last,omitempty"`  // seen when all was quiet
 }
 
 // Letter is a dead letter of an event of a log, when all was quiet.

@@ -118,7 +118,7 @@ func (r Report) Text(to io.Writer) error {
 		fmt.Fprintln(table)
 	}
 	for _, v := range r.Verdicts {
-		fmt.Fprintf(table, "%3d\t%s\t%s\t%d %s\t%s\n", v.Invariant, v.Title, said(v), v.Cases, v.CaseNoun, v.Notes)
+		fmt.Fprintf(table, "%3d\t%s\t%s\t%d %s\t%s\n", v.Invariant, v.Title, said(v), v.Cases, v.CaseNoun, cmp.Or(v.Beyond, v.Notes))
 	}
 	if err := table.Flush(); err != nil {
 		return err
@@ -147,6 +147,8 @@ func said(v verdict.Verdict) string {
 	switch {
 	case v.Broken > 0:
 		return fmt.Sprintf("BROKEN %d×", v.Broken)
+	case v.Beyond != "":
+		return "left out"
 	case v.Cases == 0:
 		return "NOT CHECKED"
 	}
@@ -166,17 +168,21 @@ func showViolation(text *strings.Builder, v verdict.Verdict, b verdict.Violation
 
 // sum is one line that says it all.
 func (r Report) sum() string {
-	var broken, unchecked []string
+	var broken, unchecked, beyond []string
 	for _, v := range r.Verdicts {
 		switch {
 		case v.Broken > 0:
 			broken = append(broken, fmt.Sprint(v.Invariant))
+		case v.Beyond != "":
+			beyond = append(beyond, fmt.Sprint(v.Invariant))
 		case v.Cases == 0:
 			unchecked = append(unchecked, fmt.Sprint(v.Invariant))
 		}
 	}
 	again := fmt.Sprintf("seed %d", r.Seed)
 	switch {
+	case r.Holds && len(beyond) > 0:
+		return fmt.Sprintf("The %d promises that this run could check hold; left out: %s. %s", len(r.Verdicts)-len(beyond), strings.Join(beyond, ", "), again)
 	case r.Holds:
 		return fmt.Sprintf("All %d promises hold. %s", len(r.Verdicts), again)
 	case len(broken) > 0:

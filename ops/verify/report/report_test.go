@@ -85,6 +85,17 @@ func TestWhatDoesNotHoldSaysWhy(t *testing.T) {
 	}
 }
 
+// What a run was not asked to break is left out, said so, and no failure.
+func TestWhatIsBeyondTheRun(t *testing.T) {
+	r := report.Of(run(), []verdict.Verdict{{Invariant: 1, Title: "no loss", Cases: 3}, {Invariant: 19, Title: "no store", Beyond: "no store can be broken from here"}}, nil)
+	got := text(t, r)
+	for _, want := range []string{"left out", "no store can be broken from here", "The 1 promises that this run could check hold; left out: 19. seed 42"} {
+		if !r.Holds || !strings.Contains(got, want) {
+			t.Errorf("it holds: %v, and does not say %q:\n%s", r.Holds, want, got)
+		}
+	}
+}
+
 func TestMachinesReadTheSame(t *testing.T) {
 	r := report.Of(run(), []verdict.Verdict{{Invariant: 1, Title: "no loss", Cases: 3}}, nil)
 	var out strings.Builder

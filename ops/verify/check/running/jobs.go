@@ -53,6 +53,10 @@ func (c *runner) jobs() verdict.Verdict {
 		if !j.Last {
 			continue
 		}
+		if j.Waits {
+			ends["to be tried again"]++
+			continue
+		}
 		ends[j.State]++
 		switch {
 		case rank(j.State) < 2:

@@ -102,8 +102,8 @@ var (
 
 const persister = "persist"
 
-// aside reports whether a tier is one that connecting, sending and live delivery do without, or a link to one.
-func aside(tier string) bool {
+// Aside reports whether a tier is one that connecting, sending and live delivery do without, or a link to one.
+func Aside(tier string) bool {
 	if tier == persister || strings.HasPrefix(tier, persister+"-") {
 		return true // it fills the store; its link to the hub is nobody else's
 	}
@@ -119,15 +119,18 @@ func aside(tier string) bool {
 	return some
 }
 
+// WithoutStores is the number of the promise that sending needs no store. Only a run that breaks one can check it.
+const WithoutStores = 19
+
 // without is 19: connecting and sending go on as before with history, search, S3 or Cassandra down. A send that is sent again is answered
 // by the store (DESIGN 2), so it does not count, nor does what waits behind it on the same socket: that is the client's order. Nor does what waits for a socket that
 // another fault took, and that its client has not opened again.
 func (c *runner) without() verdict.Verdict {
-	v := verdict.Verdict{Invariant: 19, Title: "sending needs no store", CaseNoun: "sends and connects while a store was broken"}
-	others := grace.Of(&record.Record{Faults: slices.DeleteFunc(slices.Clone(c.r.Faults), func(f record.Fault) bool { return aside(f.Tier) })})
+	v := verdict.Verdict{Invariant: WithoutStores, Title: "sending needs no store", CaseNoun: "sends and connects while a store was broken"}
+	others := grace.Of(&record.Record{Faults: slices.DeleteFunc(slices.Clone(c.r.Faults), func(f record.Fault) bool { return Aside(f.Tier) })})
 	var faults []record.Fault
 	for _, f := range c.r.Faults {
-		if aside(f.Tier) {
+		if Aside(f.Tier) {
 			faults = append(faults, f)
 		}
 	}

@@ -287,6 +287,9 @@ func TestWhatIsAllowedHolds(t *testing.T) {
 		"a push that comes twice under one id": {17, func(r *record.Record) {
 			r.Ops = append(r.Ops, record.Op{Who: "ann", F: record.Notify, Message: 32, Outcome: record.OK})
 		}},
+		"a job whose next attempt is to come": {17, func(r *record.Record) {
+			r.Jobs = append(r.Jobs, record.Job{Space: sample.Space, Channel: sample.General, Message: 61, Who: "bea", State: "pending", Waits: true, Last: true})
+		}},
 		"a send that is wrong on purpose": {19, func(r *record.Record) {
 			one(r, record.Send, broken, func(op *record.Op) { op.Outcome, op.Code = record.Refused, "invalid" })
 		}},

@@ -17,8 +17,9 @@ type Verdict struct {
 	CaseNoun  string `json:"case_noun"`       // what is counted: "sends acknowledged"
 	Notes     string `json:"notes,omitempty"` // figures worth knowing: "lost: prefix 0, middle 0, tail 0"
 
-	Broken int         `json:"broken"`          // how often it was
-	Shown  []Violation `json:"shown,omitempty"` // the first of each kind, the smallest of them
+	Beyond string      `json:"beyond,omitempty"` // why nothing in the run could break it, by what was asked of the run; then Cases is 0
+	Broken int         `json:"broken"`           // how often it was
+	Shown  []Violation `json:"shown,omitempty"`  // the first of each kind, the smallest of them
 }
 
 // Violation is one case in which a promise was broken.
@@ -51,8 +52,8 @@ func (v *Verdict) Break(b Violation) {
 	v.Shown = append(v.Shown, b)
 }
 
-// Holds reports whether the promise was checked and kept.
-func (v Verdict) Holds() bool { return v.Broken == 0 && v.Cases > 0 }
+// Holds reports whether the promise was kept, and checked unless it is beyond the run.
+func (v Verdict) Holds() bool { return v.Broken == 0 && (v.Cases > 0 || v.Beyond != "") }
 
 // Lines are the part of a record that shows a violation. Those that are nil are left out.
 func Lines(all ...any) (history []record.Line) {
