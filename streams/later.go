@@ -76,6 +76,9 @@ func DueSubject(ws chat.WorkspaceID, user chat.UserID, id string) (string, error
 	return userSubject(duePrefix, ws, user, id)
 }
 
+// IsDue reports whether a subject is one of those that the consumer due is given, whatever lies there.
+func IsDue(subject string) bool { return strings.HasPrefix(subject, duePrefix) }
+
 // DueFilter is all that is due, due.>.
 func DueFilter() string { return duePrefix + wildRest }
 

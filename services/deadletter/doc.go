@@ -39,5 +39,5 @@
 // ended is taken away) is an advisory, too, and no dead letter: somebody decided that it is nobody's any more. They are counted
 // (Counts.Deleted). What is parked or given up in a stream of jobs is moved: the letter has it, and the stream no longer.
 //
-// A consumer without Evidence has only the first two ways; how many of its events were suspect is counted (Counts.Unproven).
+// A consumer without Evidence has only the first two ways (of ours all have it); how many of its events were suspect is counted (Counts.Unproven).
 package deadletter

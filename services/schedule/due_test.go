@@ -3,6 +3,7 @@ package schedule_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -243,6 +244,55 @@ func TestWhatIsNoJobIsParked(t *testing.T) {
 	}
 	if _, err := s.Redrive(t.Context(), dlq.Letter{Gone: true}, false); !fault.Is(err, fault.NotFound) {
 		t.Errorf("what is gone: %v", err)
+	}
+}
+
+// What is past the consumer and still there was given up: what waits, and what was decided, is not.
+func TestWhatWasGivenUpIsFound(t *testing.T) {
+	y := newYard(t)
+	s := y.process(nil)
+	waits, err := s.Schedule(t.Context(), ann, message("in an hour"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	not := message("not after all")
+	not.ClientMsgID = "another"
+	cancelled, err := s.Schedule(t.Context(), ann, not)
+	if err == nil {
+		err = s.Cancel(t.Context(), ann, ws, cancelled.ID)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	y.fire(job.Scheduled{ID: "j1", Kind: job.Later, WorkspaceID: ws, UserID: ann, ChannelID: general, ClientMsgID: "m1", Body: "hello", At: time.Now()})
+	if _, err := y.c.HubJS.Publish(y.c.Context(), "due.by.hand", nil); err != nil {
+		t.Fatal(err)
+	}
+	missing := func() (subjects []string, all int) {
+		entries, err := dlq.Open(s.conn).Entries(t.Context(), streams.StreamSched, 1, chat.MaxSeq)
+		if err != nil {
+			t.Fatal(err)
+		}
+		lack, err := s.Missing(t.Context(), entries)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range lack {
+			subjects = append(subjects, e.Subject)
+		}
+		return subjects, len(entries)
+	}
+	if got, all := missing(); !slices.Equal(got, []string{"due.w1.ann.j1", "due.by.hand"}) || all != 4 {
+		t.Errorf("of %d, %q are missing", all, got)
+	}
+	s.run()
+	y.parked(1)
+	y.eventually("it is sent", func() bool { return y.count("due.w1.>") == 0 && len(y.log.sent()) == 1 })
+	if got, _ := missing(); slices.Contains(got, "due.w1.ann.j1") {
+		t.Errorf("what was sent is missing: %q", got)
+	}
+	if y.count("sched.w1.ann."+waits.ID) != 1 {
+		t.Error("what waits is gone")
 	}
 }
 

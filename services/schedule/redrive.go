@@ -6,6 +6,7 @@ import (
 
 	"github.com/canopychat/canopy/schemas/fault"
 	"github.com/canopychat/canopy/streams"
+	"github.com/canopychat/canopy/streams/bus"
 	"github.com/canopychat/canopy/streams/dlq"
 )
 
@@ -49,4 +50,22 @@ func (s *Service) Redrive(ctx context.Context, l dlq.Letter, dry bool) (place st
 		return fmt.Sprintf("it was sent already, at seq %d", r.Seq), nil
 	}
 	return fmt.Sprintf("sent, at seq %d", r.Seq), nil
+}
+
+// Missing says which jobs that the consumer due is past came to no end: one that was sent, dropped or moved to the dead letters is taken out of the
+// stream before it is acknowledged, so what still lies there was given up, and nobody was told. The leader is asked: a replica may be behind.
+func (s *Service) Missing(ctx context.Context, entries []bus.Entry) (missing []bus.Entry, err error) {
+	for _, e := range entries {
+		if !streams.IsDue(e.Subject) {
+			continue // it waits, or says what was decided
+		}
+		_, err := s.cfg.Later.Last(ctx, streams.StreamSched, e.Subject)
+		switch {
+		case err == nil, fault.Is(err, fault.Invalid): // published by hand, where no job lies
+			missing = append(missing, e)
+		case !fault.Is(err, fault.NotFound):
+			return nil, err
+		}
+	}
+	return missing, nil
 }

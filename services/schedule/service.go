@@ -17,6 +17,7 @@ import (
 type Later interface {
 	Put(ctx context.Context, messages ...later.Message) error
 	Once(ctx context.Context, m later.Message) (later.Entry, error)
+	Last(ctx context.Context, stream, subject string) (later.Entry, error)
 	List(ctx context.Context, stream, filter string, limit int) ([]later.Entry, error)
 	Cancel(ctx context.Context, stream, subject string) (was bool, err error)
 }

@@ -55,7 +55,7 @@ func NewRole(s *Shared) *Role {
 			streams.ConsumerPersist: stored, streams.ConsumerDeliver: r.router, streams.ConsumerPush: r.worker, streams.ConsumerDue: s.Schedule,
 		},
 		Evidence: map[string]deadletter.Evidence{
-			streams.ConsumerPersist: stored, streams.ConsumerDeliver: r.router, streams.ConsumerPush: r.worker,
+			streams.ConsumerPersist: stored, streams.ConsumerDeliver: r.router, streams.ConsumerPush: r.worker, streams.ConsumerDue: s.Schedule,
 		},
 		Logger: c.Logger.With("component", "deadletter"),
 	})
