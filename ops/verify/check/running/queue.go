@@ -2,6 +2,7 @@ package running
 
 import (
 	"math"
+	"slices"
 	"strings"
 	"time"
 
@@ -49,12 +50,7 @@ func byItself(code string) bool {
 
 // behind reports whether something that was sent again was under way on the conn.
 func (q queues) behind(op *record.Op) bool {
-	for _, s := range q.again[op.Conn] {
-		if s.from <= op.End && s.to >= op.Start {
-			return true
-		}
-	}
-	return false
+	return overlap(q.again[op.Conn], op.Start, op.End)
 }
 
 // endedWithin is how long after the end of a socket an op on it may say so.
@@ -68,10 +64,5 @@ func (q queues) closed(op *record.Op) bool {
 
 // lost reports whether the conn was away while an op was on, since it was lost under a fault.
 func (q queues) lost(op *record.Op, faults *grace.Grace) bool {
-	for _, s := range q.away[op.Conn] {
-		if s.from <= op.End && s.to >= op.Start && faults.Touched(s.from, s.from) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(q.away[op.Conn], func(s span) bool { return s.from <= op.End && s.to >= op.Start && faults.Touched(s.from, s.from) })
 }

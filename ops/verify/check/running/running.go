@@ -122,11 +122,11 @@ func Aside(tier string) bool {
 // WithoutStores is the number of the promise that sending needs no store. Only a run that breaks one can check it.
 const WithoutStores = 19
 
-// without is 19: connecting and sending go on as before with history, search, S3 or Cassandra down. A send that is sent again is answered
+// without is 19: connecting, sending and being told live go on as before with history, search, S3 or Cassandra down. A send that is sent again is answered
 // by the store (DESIGN 2), so it does not count, nor does what waits behind it on the same socket: that is the client's order. Nor does what waits for a socket that
 // another fault took, and that its client has not opened again.
 func (c *runner) without() verdict.Verdict {
-	v := verdict.Verdict{Invariant: WithoutStores, Title: "sending needs no store", CaseNoun: "sends and connects while a store was broken"}
+	v := verdict.Verdict{Invariant: WithoutStores, Title: "sending needs no store", CaseNoun: "sends, connects and deliveries while a store was broken"}
 	others := grace.Of(&record.Record{Faults: slices.DeleteFunc(slices.Clone(c.r.Faults), func(f record.Fault) bool { return Aside(f.Tier) })})
 	var faults []record.Fault
 	for _, f := range c.r.Faults {
@@ -170,6 +170,9 @@ func (c *runner) without() verdict.Verdict {
 	for _, kind := range []record.F{record.Send, record.Connect} {
 		c.slower(&v, string(kind)+" keeps its latency without a store", took[kind], late)
 	}
+	live := c.live(faults, others, queued)
+	v.Cases += len(live[1])
+	c.slower(&v, "delivery keeps its latency without a store", &live, late)
 	return v
 }
 

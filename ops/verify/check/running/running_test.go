@@ -23,6 +23,9 @@ const (
 	ended  = 300 * time.Second
 )
 
+// listening is a socket of bea's that is told of what ann sends.
+const listening = "bea/3/1"
+
 // sound is the sound record, and after it a run that broke Cassandra, did not read a socket, measured capacity, and sent more than one may.
 func sound() *record.Record {
 	r := sample.Sound()
@@ -41,11 +44,16 @@ func sound() *record.Record {
 	figure := func(at time.Duration, process, name string, value float64, when string) {
 		r.Samples = append(r.Samples, record.Sample{Time: at, Process: process, Name: name, Value: value, When: when})
 	}
+	r.Told = append(r.Told, record.Told{Conn: listening, Who: "bea", Time: calm - time.Second, T: record.Hello, Space: sample.Space})
 	for i := range 20 {
 		step := time.Duration(i) * 100 * time.Millisecond
 		send := record.Op{F: record.Send, Over: record.Socket, Channel: sample.General}
-		do(calm+step, 10*time.Millisecond, send)
-		do(broken+step, 15*time.Millisecond, send)
+		for n, at := range []time.Duration{calm + step, broken + step} {
+			send.Seq = int64(1000 + 2*i + n)
+			do(at, 15*time.Millisecond, send)
+			r.Told = append(r.Told, record.Told{Conn: listening, Who: "bea", Time: at + 20*time.Millisecond, T: record.Posted, Channel: sample.General, Seq: send.Seq})
+		}
+		send.Seq = 0
 		do(calm+step, time.Millisecond, record.Op{F: record.Typing, Channel: sample.General})
 		do(calm+4*time.Second+step, 10*time.Millisecond, send)
 		do(broken+step, 15*time.Millisecond, record.Op{F: record.Connect})
@@ -201,6 +209,13 @@ func TestABrokenPromiseIsFound(t *testing.T) {
 		{19, "send keeps its latency", func(r *record.Record) {
 			each(r, record.Send, broken, func(op *record.Op) { op.End = op.Start + time.Second })
 		}},
+		{19, "delivery keeps its latency", func(r *record.Record) {
+			for i := range r.Told {
+				if told := &r.Told[i]; told.Conn == listening && told.Time > broken {
+					told.Time += time.Second
+				}
+			}
+		}},
 		{20, "goroutines are bounded", func(r *record.Record) { sampleOf(r, record.Goroutines, "quiet").Value = 1000 }},
 		{20, "descriptors are bounded", func(r *record.Record) { sampleOf(r, record.Descriptors, "quiet").Value = 1000 }},
 		{20, "a slow reader is told what it missed", func(r *record.Record) {
@@ -300,6 +315,14 @@ func TestWhatIsAllowedHolds(t *testing.T) {
 		"a socket that its client has not opened again": {19, func(r *record.Record) {
 			one(r, record.Send, broken+time.Second, func(op *record.Op) { op.Conn, op.Outcome, op.Code = sample.Ann, record.Unknown, "the conn has ended" })
 			lostBefore(r)
+		}},
+		"a reader who pauses": {19, func(r *record.Record) {
+			for i := range r.Told {
+				if told := &r.Told[i]; told.Conn == listening && told.Time > broken {
+					told.Time += time.Second
+				}
+			}
+			r.Ops = append(r.Ops, record.Op{Who: "bea", F: record.Stall, Conn: listening, Start: broken, End: broken + 5*time.Second, Outcome: record.OK})
 		}},
 		"a process that was restarted": {20, func(r *record.Record) {
 			s := sampleOf(r, record.Goroutines, "quiet")
