@@ -64,9 +64,10 @@ type States interface {
 	DeliveriesFor(ctx context.Context, m store.MessageKey, users []chat.UserID) ([]chat.Delivery, error)
 }
 
-// Messages tells what a message says now; a store.Messages does.
+// Messages tells what a message says now, with every change that was acknowledged before: nobody is told a text that was deleted. NotFound: there is
+// none, or it is not known now. *history.Reader does.
 type Messages interface {
-	Message(ctx context.Context, channel chat.ChannelID, seq chat.Seq) (chat.Message, error)
+	Current(ctx context.Context, in store.ChannelPlace, seq chat.Seq) (chat.Message, error)
 }
 
 // Jobs keeps jobs; *later.Store does.

@@ -25,7 +25,7 @@ const (
 func (w *Worker) seen(ctx context.Context, items []*item) ([]due.Seen, error) {
 	seen := make([]due.Seen, len(items))
 	for message, places := range grouped(items, messageOf) {
-		m, err := w.cfg.Messages.Message(ctx, message.channel, message.seq)
+		m, err := w.cfg.Messages.Current(ctx, message.in, message.seq)
 		if err != nil && !fault.Is(err, fault.NotFound) {
 			return nil, fmt.Errorf("message %d: %w", message.seq, err)
 		}
@@ -59,14 +59,15 @@ func (w *Worker) seen(ctx context.Context, items []*item) ([]due.Seen, error) {
 	return seen, nil
 }
 
-// place names a message for the store.
+// place names a message.
 type place struct {
-	ws      chat.WorkspaceID
-	channel chat.ChannelID
-	seq     chat.Seq
+	in  store.ChannelPlace
+	seq chat.Seq
 }
 
-func messageOf(i *item) place { return place{i.WorkspaceID, i.ChannelID, i.Seq} }
+func messageOf(i *item) place {
+	return place{store.ChannelPlace{WorkspaceID: i.WorkspaceID, Shard: i.Shard, ChannelID: i.ChannelID}, i.Seq}
+}
 
 // try makes an attempt for each item whose verdict is Try, and decides what becomes of it.
 func (w *Worker) try(ctx context.Context, items []*item) {

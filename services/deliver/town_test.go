@@ -270,11 +270,18 @@ func (w *town) routerOn(conn *bus.Conn) deliver.RouterConfig {
 	}
 }
 
+// stored is a store that is never behind.
+type stored struct{ store.Messages }
+
+func (s stored) Current(ctx context.Context, in store.ChannelPlace, seq chat.Seq) (chat.Message, error) {
+	return s.Message(ctx, in.ChannelID, seq)
+}
+
 func (w *town) workerConfig() deliver.WorkerConfig { return w.workerOn(w.dial()) }
 
 func (w *town) workerOn(conn *bus.Conn) deliver.WorkerConfig {
 	return deliver.WorkerConfig{
-		Source: deliver.NewWorkerSource(conn, nil), Cursors: w.messages, States: w.messages, Messages: w.messages, Members: w.directory,
+		Source: deliver.NewWorkerSource(conn, nil), Cursors: w.messages, States: w.messages, Messages: stored{w.messages}, Members: w.directory,
 		Preferences: w.directory, Names: w.directory, Targets: w.phones, Jobs: w.jobs, Skipped: isOpen,
 		Policy: due.Policy{Attempts: 3}, Now: w.clock.Now, Logger: slog.New(slog.DiscardHandler),
 	}

@@ -42,7 +42,7 @@ func NewRole(s *Shared) *Role {
 		Grace: c.Settings.Deliver.Grace, Now: r.clock.Now, Logger: c.Logger.With("component", "router"),
 	})
 	r.worker = deliver.NewWorker(deliver.WorkerConfig{
-		Source: r.jobs, Cursors: c.Messages, States: c.Messages, Messages: c.Messages, Members: c.Directory, Preferences: c.Directory, Names: c.Directory,
+		Source: r.jobs, Cursors: c.Messages, States: c.Messages, Messages: c.Rules.Reader, Members: c.Directory, Preferences: c.Directory, Names: c.Directory,
 		Targets: s.Targets, Jobs: s.later, Skipped: target.Skipped,
 		Policy: due.Policy{Attempts: c.Settings.Deliver.Attempts, FirstRetry: c.Settings.Deliver.FirstRetry, MaxRetry: c.Settings.Deliver.MaxRetry, MaxAge: c.Settings.Deliver.MaxAge},
 		Now:    r.clock.Now, Logger: c.Logger.With("component", "worker"),

@@ -42,7 +42,7 @@ const (
 	KindExpired   Kind = "expired"   // End: it came to nothing by itself
 	KindDelivered Kind = "delivered" // End: a target took it
 	KindQuiet     Kind = "quiet"     // Wait: they are not to be disturbed
-	KindUnknown   Kind = "unknown"   // Wait: the message is not in the store yet
+	KindUnknown   Kind = "unknown"   // Wait: what the message says now is not known: the store is far behind
 	KindSkipped   Kind = "skipped"   // Wait: no target was tried, because their breakers are open
 	KindRetry     Kind = "retry"     // Wait: the attempt failed
 	KindDead      Kind = "dead"      // Dead
@@ -108,7 +108,7 @@ func (p Policy) since(j job.Delivery) time.Time {
 
 // Seen is what is known of a job's message and recipient.
 type Seen struct {
-	Stored      bool // the store has the message
+	Stored      bool // the message is known, as it is now
 	Deleted     bool // the message
 	Member      bool // the recipient is in the channel now, with an account that is open
 	Preferences chat.Preferences

@@ -25,13 +25,14 @@ const erasure = 5 * time.Second
 // vain is how long a page takes at least when the end of the log was asked for and did not come: it ends before it then, and says so.
 const vain = time.Second
 
-// converge is 13: in the end all shows what the log makes of it; and no read holds what was deleted before.
+// converge is 13: in the end all shows what the log makes of it; and no read, and no push, holds what was deleted before.
 func (c *reader) converge() verdict.Verdict {
 	v := verdict.Verdict{Invariant: 13, Title: "edits converge, deletes dominate", CaseNoun: "changed messages read, or told"}
 	deleted := c.deletes()
 	c.keptAsTheLog(&v)
 	ended := c.pagesAsTheLog(&v)
 	behind := c.readsOfDeleted(&v, deleted)
+	c.pushesOfDeleted(&v, deleted)
 	told := c.toldOfDeleted(&v, deleted)
 	v.Notes = fmt.Sprintf("%d deletes, %d pages when all was quiet, %d posts told of deleted messages", len(deleted), ended, told)
 	if behind > 0 {

@@ -264,3 +264,32 @@ func TestAPageThatEndsBeforeADelete(t *testing.T) {
 		}
 	}
 }
+
+// Who is woken after a delete is not told the text, whatever the store knows by then; but what is on its way, or held up, may still come.
+func TestAPushAfterADelete(t *testing.T) {
+	for name, c := range map[string]struct {
+		after time.Duration
+		body  string
+		tier  string // of a fault meanwhile
+		holds bool
+	}{
+		"on its way":                 {time.Second, "bea-b1", "", true},
+		"later":                      {time.Minute, "bea-b1", "", false},
+		"while nothing is persisted": {time.Minute, "bea-b1", "persist", false},
+		"what tells is held":         {time.Minute, "bea-b1", "deliver-hook", true},
+		"that something was deleted": {time.Minute, "", "", true},
+		"before it":                  {-time.Minute, "bea-b1", "", true},
+	} {
+		r := sound()
+		i := slices.IndexFunc(r.Ops, func(op record.Op) bool { return op.F == record.Delete && op.Message == 21 })
+		at := r.Ops[i].End + c.after
+		if c.tier != "" {
+			r.Faults = append(r.Faults, record.Fault{Name: "hold", Tier: c.tier, Begin: r.Ops[i].End, End: at})
+		}
+		r.Ops = append(r.Ops, record.Op{Who: "ann", At: "hook", F: record.Notify, Workspace: sample.Space, Channel: sample.General, Message: 21, Body: c.body, Start: at, End: at, Outcome: record.OK})
+		broken := slices.ContainsFunc(verdictOf(t, r, 13).Shown, func(b verdict.Violation) bool { return strings.Contains(b.What, "push") })
+		if broken == c.holds {
+			t.Errorf("%s: broken %t", name, broken)
+		}
+	}
+}
