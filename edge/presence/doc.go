@@ -4,7 +4,7 @@
 // devices, and holds what other gateways say:
 //
 //	own users        Book → dirty → the region's bucket: <region>.<ws>.<user>.<gateway>, only when the state changes
-//	                              → eph.<ws>.presence.<user>, for other regions
+//	                              → eph.<ws>.presence.<user>, for other regions, and once more when a lease has gone by
 //	own lease        every third of its TTL: one key <region>.<gateway>, and eph.-.lease.<region>.<gateway>
 //	the region       one watch of the bucket → Book
 //	other regions    eph.<ws>.> of the workspaces with somebody here → Book; at the first one a question, eph.<ws>.ask

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -134,5 +135,80 @@ func TestAskingAgainLosesNothing(t *testing.T) {
 		if sea.left != 1 {
 			t.Errorf("left %d times", sea.left)
 		}
+	})
+}
+
+// ferry brings what is told in one region into another, unless it is cut.
+type ferry struct {
+	*strait
+	to  *strait
+	cut *atomic.Bool
+}
+
+func (f ferry) Publish(subject string, data []byte) error {
+	if f.cut.Load() {
+		return nil // as a link does that is lost
+	}
+	f.to.mu.Lock()
+	told, leases := f.to.told, f.to.leases
+	f.to.mu.Unlock()
+	m := eph.Message{Subject: subject, Data: data}
+	if _, _, err := streams.ParseEphLease(subject); err == nil {
+		leases(m)
+	} else if told != nil {
+		told(m)
+	}
+	return nil
+}
+
+// Who comes or goes while a link is cut, for less than a gateway may be silent, is seen as they are soon after.
+func TestAChangeBehindAShortCut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var cut atomic.Bool
+		near, far := &strait{}, &strait{}
+		run := func(region, id string, carrier presence.Carrier) (g *gateway, stop func()) {
+			g = &gateway{t: t, shown: map[chat.UserID]chat.Presence{}, typed: map[chat.UserID]int{}}
+			g.Service = presence.New(presence.Config{Region: region, Gateway: id, Bucket: noBucket{}, Carrier: carrier, Grace: -1})
+			g.DeliverTo(g)
+			ctx, cancel := context.WithCancel(t.Context())
+			ended := make(chan error, 1)
+			go func() { ended <- g.Run(ctx) }()
+			synctest.Wait()
+			return g, func() {
+				cancel()
+				if err := <-ended; err != nil {
+					t.Error(err)
+				}
+			}
+		}
+		here, stop := run("near", "g1", near)
+		defer stop()
+		here.Connected(of("bob", "phone"), []chat.ChannelID{general})
+		there, stopThere := run("far", "h1", ferry{far, near, &cut})
+		there.Connected(of("dave", "phone"), []chat.ChannelID{general})
+		time.Sleep(presence.DefaultLease * 2)
+		synctest.Wait()
+		if got := here.shows("dave").Status; got != chat.StatusOnline {
+			t.Fatalf("dave is %q", got)
+		}
+
+		cut.Store(true)
+		there.Disconnected(of("dave", "phone"))
+		there.Connected(of("erin", "phone"), []chat.ChannelID{general})
+		time.Sleep(presence.DefaultLease * 9 / 10)
+		cut.Store(false)
+		time.Sleep(presence.DefaultLease)
+		synctest.Wait()
+		if dave, erin := here.shows("dave").Status, here.shows("erin").Status; dave != chat.StatusOffline || erin != chat.StatusOnline {
+			t.Errorf("after a short cut dave, who went, is %q, and erin, who came, %q", dave, erin)
+		}
+		events := here.events
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if here.events != events {
+			t.Errorf("%d more changes were shown while nothing happened", here.events-events)
+		}
+		cut.Store(true)
+		stopThere()
 	})
 }

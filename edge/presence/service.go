@@ -19,7 +19,8 @@ const (
 	// DefaultGrace is how long a user whose last socket closed may take to come back.
 	DefaultGrace = 5 * time.Second
 
-	leaseParts    = 3 // the lease is renewed so many times within itself
+	leaseParts    = 3              // the lease is renewed so many times within itself
+	againAfter    = leaseParts + 1 // renewals: then a link that was silent, and whose gateways did not lapse for it, is not so any more
 	sweepAtOnce   = 256
 	writers       = 8 // keys that are written at once
 	leaveBudget   = 2 * time.Second
@@ -82,6 +83,8 @@ type Service struct {
 	follow map[chat.WorkspaceID]bool // true: to be followed; false: no longer
 	heard  map[Person]struct{}       // own users that the watch told since its start
 	asked  map[chat.WorkspaceID]*question
+	lately map[Person]int      // whom other regions were told of, and after how many renewals of the lease they are told once more
+	again  map[Person]struct{} // whom they are to be told of once more now
 }
 
 // New makes a Service. Give it its Deliverer before Run.
@@ -100,6 +103,7 @@ func New(cfg Config) *Service {
 		cfg: cfg, self: self, wake: make(chan struct{}, 1),
 		book:  NewBook(self, max(0, cfg.Grace), cfg.Lease),
 		dirty: make(map[Person]struct{}), follow: make(map[chat.WorkspaceID]bool), asked: make(map[chat.WorkspaceID]*question),
+		lately: make(map[Person]int), again: make(map[Person]struct{}),
 	}
 }
 

@@ -87,6 +87,7 @@ func (s *Service) keepLease(ctx context.Context) {
 			return
 		case <-renew.C:
 			s.renew(ctx, key)
+			s.remember()
 			s.sweep(ctx)
 		case <-tick.C:
 			s.do(s.book.Tick)
@@ -147,8 +148,9 @@ func (s *Service) write(ctx context.Context, followed *following) {
 		case <-s.wake:
 		case <-again.C:
 		}
-		people, follow := s.take()
+		people, remembered, follow := s.take()
 		failed := followed.change(follow)
+		s.tellAgain(remembered) // by who tells of changes: what is older never comes after what is newer
 		failed = append(failed, s.storeAll(ctx, people)...)
 		if len(failed) == 0 {
 			failures = 0
@@ -166,13 +168,43 @@ func (s *Service) write(ctx context.Context, followed *following) {
 }
 
 // take is what is to be done, and forgets it.
-func (s *Service) take() ([]Person, map[chat.WorkspaceID]bool) {
+func (s *Service) take() (people, again []Person, follow map[chat.WorkspaceID]bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	people, follow := slices.Collect(maps.Keys(s.dirty)), s.follow
+	people, again, follow = slices.Collect(maps.Keys(s.dirty)), slices.Collect(maps.Keys(s.again)), s.follow
 	clear(s.dirty)
+	clear(s.again)
 	s.follow = make(map[chat.WorkspaceID]bool)
-	return people, follow
+	return people, again, follow
+}
+
+// remember lets the time pass after which other regions are told of a change once more. They may not have heard of it: what is told while a link
+// is cut is lost, and when it is cut for less than a lease nobody asks.
+func (s *Service) remember() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for p, left := range s.lately {
+		if left > 1 {
+			s.lately[p] = left - 1
+			continue
+		}
+		delete(s.lately, p)
+		s.again[p] = struct{}{}
+	}
+	if len(s.again) > 0 {
+		s.rouse()
+	}
+}
+
+// tellAgain tells other regions of people as they are now.
+func (s *Service) tellAgain(people []Person) {
+	for _, p := range people {
+		state, there := s.state(p)
+		if !there {
+			state = rpc.PresenceState{Status: chat.StatusOffline, At: time.Now()}
+		}
+		s.tell(p, state)
+	}
 }
 
 // storeAll stores the states of people, some at once. What it returns puts those back that failed.
@@ -224,6 +256,9 @@ func (s *Service) store(ctx context.Context, p Person) error {
 		return nil // it is dirty again, and told then
 	}
 	s.tell(p, state)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.lately[p] = againAfter
 	return nil
 }
 
