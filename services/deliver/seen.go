@@ -7,6 +7,8 @@ import (
 	"slices"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/canopychat/canopy/schemas/chat"
 	"github.com/canopychat/canopy/schemas/fault"
 	"github.com/canopychat/canopy/services/deliver/attempt"
@@ -24,15 +26,8 @@ const (
 // seen reads what Second needs.
 func (w *Worker) seen(ctx context.Context, items []*item) ([]due.Seen, error) {
 	seen := make([]due.Seen, len(items))
-	for message, places := range grouped(items, messageOf) {
-		m, err := w.cfg.Messages.Current(ctx, message.in, message.seq)
-		if err != nil && !fault.Is(err, fault.NotFound) {
-			return nil, fmt.Errorf("message %d: %w", message.seq, err)
-		}
-		for _, n := range places {
-			items[n].message = m
-			seen[n].Stored, seen[n].Deleted = err == nil, m.Deleted
-		}
+	if err := w.readMessages(ctx, items, seen); err != nil {
+		return nil, err
 	}
 	for channel, places := range grouped(items, func(i *item) chat.ChannelID { return i.ChannelID }) {
 		for some := range slices.Chunk(places, chat.MaxPageSize) {
@@ -57,6 +52,26 @@ func (w *Worker) seen(ctx context.Context, items []*item) ([]due.Seen, error) {
 		}
 	}
 	return seen, nil
+}
+
+// readMessages reads what the items are about, some messages at once: each of them belongs to one goroutine, with the items that are about it.
+func (w *Worker) readMessages(ctx context.Context, items []*item, seen []due.Seen) error {
+	reading, ctx := errgroup.WithContext(ctx)
+	reading.SetLimit(readsAside)
+	for message, places := range grouped(items, messageOf) {
+		reading.Go(func() error {
+			m, err := w.cfg.Messages.Current(ctx, message.in, message.seq)
+			if err != nil && !fault.Is(err, fault.NotFound) {
+				return fmt.Errorf("message %d: %w", message.seq, err)
+			}
+			for _, n := range places {
+				items[n].message = m
+				seen[n].Stored, seen[n].Deleted = err == nil, m.Deleted
+			}
+			return nil
+		})
+	}
+	return reading.Wait()
 }
 
 // place names a message.

@@ -19,7 +19,7 @@ import (
 
 const (
 	memberPage = store.MaxRecipients // members of a channel that are looked at together: what is in memory of an @channel
-	readsAside = 16                  // read cursors that are asked for at once: the store has them by user
+	readsAside = 16                  // read cursors, or messages, that are asked for at once: the store has them one by one
 )
 
 // work is one message on its way to its recipients. It belongs to one goroutine.
