@@ -183,6 +183,11 @@ func TestABrokenPromiseIsFound(t *testing.T) {
 			r.Letters = append(r.Letters, l)
 		}},
 		{18, "is no dead letter", func(r *record.Record) {
+			r.End.Letters = true
+			r.Ops = slices.DeleteFunc(r.Ops, func(op record.Op) bool { return op.F == record.Logout || op.F == record.Revoke || op.F == record.Ban })
+			r.Letters = append(r.Letters, record.Letter{Space: sample.Space, Consumer: "deliver", Seq: 31, Found: "reconciliation"})
+		}},
+		{18, "is no dead letter", func(r *record.Record) {
 			l := poisoned(r)
 			r.Letters = append(r.Letters, l)
 			l.Seq = 20
@@ -333,6 +338,11 @@ func TestWhatIsAllowedHolds(t *testing.T) {
 		}},
 		"a dead letter of what nobody can read": {18, func(r *record.Record) {
 			r.Letters = append(r.Letters, poisoned(r))
+		}},
+		"a message whose reader has signed out since": {18, func(r *record.Record) {
+			r.End.Letters = true
+			r.Letters = append(r.Letters, record.Letter{Space: sample.Space, Consumer: "deliver", Seq: 31, Found: "reconciliation"})
+			r.Ops = append(r.Ops, record.Op{Who: "bea", Device: "bea/1", F: record.Logout, Start: ended, End: ended, Outcome: record.OK})
 		}},
 		"letters that nobody has looked at": {18, func(r *record.Record) {
 			poisoned(r)

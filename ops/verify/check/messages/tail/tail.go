@@ -10,8 +10,12 @@ import (
 	"github.com/canopychat/canopy/ops/verify/record"
 )
 
-// Fault is the fault that takes logs their word.
-const Fault = "lost-republishes"
+// Fault is the fault that takes logs their word. Routes are the links between nodes of the hub: what a log's leader says goes from it to each other node
+// by one route, and round no corner, so that a leaf at the far end of one that is cut hears nothing while its own link is well.
+const (
+	Fault  = "lost-republishes"
+	Routes = "hub-hub"
+)
 
 // proof is how soon a gateway looks again at whether it has shown all that the log holds: two looks are 2.5 to 7.5 s apart (edge/fanout).
 const proof = 8 * time.Second
@@ -26,7 +30,7 @@ type Tail struct {
 func Of(r *record.Record) *Tail {
 	t := &Tail{grace: grace.Of(r)}
 	for _, f := range r.Faults {
-		if f.Name == Fault {
+		if f.Name == Fault || f.Tier == Routes {
 			t.untold = append(t.untold, f)
 		}
 	}

@@ -25,6 +25,11 @@ func TestWhatMayBeUntold(t *testing.T) {
 		if got := tail.Of(faults(tail.Fault)).Untold(at); got != want {
 			t.Errorf("at %v: %t", at, got)
 		}
+		cut := faults("cut")
+		cut.Faults[0].Tier = tail.Routes
+		if got := tail.Of(cut).Untold(at); got != want {
+			t.Errorf("with a route cut, at %v: %t", at, got)
+		}
 		if tail.Of(faults("poison")).Untold(at) {
 			t.Errorf("at %v another fault excuses it", at)
 		}
