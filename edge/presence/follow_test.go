@@ -85,17 +85,28 @@ func told(t *testing.T, status chat.Status) (said eph.Message, answer eph.Messag
 	return said, answer
 }
 
+// afloat runs a gateway of a region whose bucket has nobody else; stop ends it.
+func afloat(t *testing.T, region, id string, carrier presence.Carrier) (g *gateway, stop func()) {
+	g = &gateway{t: t, shown: map[chat.UserID]chat.Presence{}, typed: map[chat.UserID]int{}}
+	g.Service = presence.New(presence.Config{Region: region, Gateway: id, Bucket: noBucket{}, Carrier: carrier, Grace: -1})
+	g.DeliverTo(g)
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- g.Run(ctx) }()
+	synctest.Wait()
+	return g, func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 // A workspace that is asked about again is followed all along, and an answer that was overtaken brings nobody back.
 func TestAskingAgainLosesNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		sea := &strait{}
-		g := &gateway{t: t, shown: map[chat.UserID]chat.Presence{}, typed: map[chat.UserID]int{}}
-		g.Service = presence.New(presence.Config{Region: "near", Gateway: "g1", Bucket: noBucket{}, Carrier: sea, Grace: -1})
-		g.DeliverTo(g)
-		ctx, cancel := context.WithCancel(t.Context())
-		ended := make(chan error, 1)
-		go func() { ended <- g.Run(ctx) }()
-		synctest.Wait()
+		g, stop := afloat(t, "near", "g1", sea)
 		g.Connected(of("bob", "phone"), []chat.ChannelID{general})
 		synctest.Wait()
 
@@ -128,10 +139,7 @@ func TestAskingAgainLosesNothing(t *testing.T) {
 			t.Errorf("when he has come back he is %q", got)
 		}
 
-		cancel()
-		if err := <-ended; err != nil {
-			t.Error(err)
-		}
+		stop()
 		if sea.left != 1 {
 			t.Errorf("left %d times", sea.left)
 		}
@@ -166,25 +174,10 @@ func TestAChangeBehindAShortCut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var cut atomic.Bool
 		near, far := &strait{}, &strait{}
-		run := func(region, id string, carrier presence.Carrier) (g *gateway, stop func()) {
-			g = &gateway{t: t, shown: map[chat.UserID]chat.Presence{}, typed: map[chat.UserID]int{}}
-			g.Service = presence.New(presence.Config{Region: region, Gateway: id, Bucket: noBucket{}, Carrier: carrier, Grace: -1})
-			g.DeliverTo(g)
-			ctx, cancel := context.WithCancel(t.Context())
-			ended := make(chan error, 1)
-			go func() { ended <- g.Run(ctx) }()
-			synctest.Wait()
-			return g, func() {
-				cancel()
-				if err := <-ended; err != nil {
-					t.Error(err)
-				}
-			}
-		}
-		here, stop := run("near", "g1", near)
+		here, stop := afloat(t, "near", "g1", near)
 		defer stop()
 		here.Connected(of("bob", "phone"), []chat.ChannelID{general})
-		there, stopThere := run("far", "h1", ferry{far, near, &cut})
+		there, stopThere := afloat(t, "far", "h1", ferry{far, near, &cut})
 		there.Connected(of("dave", "phone"), []chat.ChannelID{general})
 		time.Sleep(presence.DefaultLease * 2)
 		synctest.Wait()
