@@ -50,7 +50,7 @@ func (c *runner) live(stores []record.Fault, others *grace.Grace, queued queues)
 			if !known || t.Filled || from < at.since || others.Touched(from, t.Time) || overlap(paused[t.Conn], from, t.Time) {
 				continue
 			}
-			if slices.ContainsFunc(stores, func(f record.Fault) bool { return from >= f.Begin && from <= f.End }) {
+			if during(stores, from) >= 0 {
 				took[1] = append(took[1], t.Time-from)
 			} else if !c.g.Touched(from, t.Time) {
 				took[0] = append(took[0], t.Time-from)

@@ -143,7 +143,7 @@ func (c *runner) without() verdict.Verdict {
 		if times == nil || op.F == record.Send && op.Over != record.Socket || op.Phase != "" || op.Again || others.Touched(op.Start, op.End) {
 			continue
 		}
-		f := slices.IndexFunc(faults, func(f record.Fault) bool { return op.Start >= f.Begin && op.Start <= f.End })
+		f := during(faults, op.Start)
 		if f < 0 {
 			if op.Outcome == record.OK && !c.g.Touched(op.Start, op.End) {
 				times[0] = append(times[0], op.End-op.Start)
@@ -174,6 +174,11 @@ func (c *runner) without() verdict.Verdict {
 	v.Cases += len(live[1])
 	c.slower(&v, "delivery keeps its latency without a store", &live, late)
 	return v
+}
+
+// during is the first of some faults that was on at a time; -1: none was.
+func during(faults []record.Fault, at time.Duration) int {
+	return slices.IndexFunc(faults, func(f record.Fault) bool { return at >= f.Begin && at <= f.End })
 }
 
 // slower compares two medians, and notes them. late is how late the machine was itself.
